@@ -1,0 +1,1 @@
+"""Clearing, statements, periods, and the chain behind them."""
