@@ -1,1 +1,1 @@
-"""."""
+"""Charging: tariffs, sessions and charge points. The market does not need it to settle."""

@@ -1,0 +1,171 @@
+"""A community's rules, tariff, accounts and meters as one TOML file (see README)."""
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from api.errors import BadConfig
+from ledger.clearing import PriceRule, Residual, VolumeRule
+from ledger.units import (
+    ENERGY_WH_MAX,
+    FIRST_MEMBER,
+    NANO_PER_MICRO,
+    PERIOD_WINDOWS_MAX,
+    PRICE_PER_KWH_MAX,
+    to_unix_s,
+)
+
+DAY_S = 86_400
+WINDOW_S_DEFAULT = 900
+LIMIT_W_DEFAULT = 100_000
+SUPPLIER_DEBIT_MAX_MICRO = 2**50 // NANO_PER_MICRO
+
+
+def _utc(instant_at: datetime) -> datetime:
+    if instant_at.tzinfo is None:
+        raise ValueError("a time has an offset or Z")
+    return instant_at.astimezone(UTC)
+
+
+def _address(text: str) -> str:
+    if len(text) != 42 or not text.startswith("0x"):  # noqa: PLR2004 (0x and 40 digits)
+        raise ValueError("an address is 0x and 40 hex digits")
+    bytes.fromhex(text[2:])
+    return text
+
+
+Instant = Annotated[datetime, AfterValidator(_utc)]
+AddressText = Annotated[str, AfterValidator(_address)]
+Price = Annotated[int, Field(ge=0, le=PRICE_PER_KWH_MAX)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ChainSection(_Section):
+    """Where the contracts live. Without `rpc` it is the embedded chain of the data directory."""
+
+    chain_id: int = Field(default=1337, ge=1)
+    rpc: str | None = None
+    clock: Literal["system", "data"] = "system"  # data: the embedded chain's time follows the data.
+    confirmations: int = Field(default=0, ge=0, le=1_000)
+    token: AddressText | None = None  # Without one, a demo token is deployed.
+
+
+class MarketSection(_Section):
+    """What the market contract fixes for good."""
+
+    first_period_start: Instant
+    window_s: int = Field(default=WINDOW_S_DEFAULT, ge=1, le=DAY_S)
+    period_windows: int = Field(default=PERIOD_WINDOWS_MAX, ge=1, le=PERIOD_WINDOWS_MAX)
+    grace_s: int = Field(default=3 * DAY_S, ge=0)
+    dispute_period_s: int = Field(default=DAY_S // 4, ge=0)
+    finalize_within_s: int = Field(default=DAY_S // 4, ge=0)
+    withdrawal_delay_s: int | None = Field(default=None, ge=0)
+    volume_rule: VolumeRule = VolumeRule.PROPORTIONAL
+    price_rule: PriceRule = PriceRule.MID_MARKET
+    residual: Residual = Residual.SETTLED
+    auction_k_bps: int = Field(default=5_000, ge=0, le=10_000)
+    keys: dict[str, dict[str, int]] = {}
+    priorities: dict[str, list[int]] = {}
+    debit_max_wh: int = Field(default=100_000, ge=1, le=ENERGY_WH_MAX)
+    supplier_debit_max_micro: int = Field(default=SUPPLIER_DEBIT_MAX_MICRO, ge=1)
+
+    @property
+    def period_s(self) -> int:
+        """Length of a period in seconds."""
+        return self.window_s * self.period_windows
+
+    @property
+    def delay_s(self) -> int:
+        """The withdrawal delay: as given, else the least that the contract allows."""
+        least_s = self.period_s + self.grace_s + self.dispute_period_s + self.finalize_within_s
+        return least_s if self.withdrawal_delay_s is None else self.withdrawal_delay_s
+
+    @model_validator(mode="after")
+    def _aligned(self) -> "MarketSection":
+        if to_unix_s(self.first_period_start) % self.period_s:
+            raise ValueError("first_period_start must be aligned to window_s * period_windows")
+        return self
+
+
+class TariffSection(_Section):
+    """Prices in micro-tokens per kWh, VAT included."""
+
+    grid_import_per_kwh: Price = 300_000
+    grid_export_per_kwh: Price = 80_000
+    local_fee_per_kwh: Price = 20_000
+    fixed_per_kwh: Price = 0
+
+
+class AccountSection(_Section):
+    """A member. Without an address a trial key is made and kept in the data directory."""
+
+    name: str = Field(min_length=1, max_length=100)
+    address: AddressText | None = None
+    deposit_micro: int = Field(default=0, ge=0)  # Trial accounts only: minted and paid in.
+
+
+class MeterSection(_Section):
+    """A meter. Without a key its readings are signed by a key in the data directory."""
+
+    label: str = Field(min_length=1, max_length=200)
+    account: int = Field(ge=FIRST_MEMBER)
+    meter_class: Literal["certified", "gateway", "imported"] = Field(
+        default="imported", alias="class"
+    )
+    key: AddressText | None = None
+    meter_id: str | None = None  # 0x and 64 hex digits; random if absent.
+    limit_w: int = Field(default=LIMIT_W_DEFAULT, ge=1, le=10**9)
+    valid_from: Instant | None = None  # The first period's start if absent.
+
+
+class CommunityConfig(_Section):
+    """One community, complete."""
+
+    name: str = Field(default="Community", max_length=100)
+    currency: str = Field(default="EUR", max_length=10)
+    chain: ChainSection = ChainSection()
+    market: MarketSection
+    tariff: TariffSection = TariffSection()
+    supplier: AccountSection = AccountSection(name="Supplier")
+    grid_operator: AccountSection = AccountSection(name="Grid operator")
+    accounts: list[AccountSection] = []
+    meters: list[MeterSection] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CommunityConfig":
+        for place, meter in enumerate(self.meters):
+            if meter.account >= FIRST_MEMBER + len(self.accounts):
+                raise ValueError(f"meters[{place}].account: no account {meter.account}")
+        labels = [meter.label for meter in self.meters]
+        if len(set(labels)) != len(labels):
+            raise ValueError("meters: a label is given twice")
+        return self
+
+
+def read_config(path: Path) -> CommunityConfig:
+    """Reads and checks a community's TOML file; raises BadConfig naming the field and the rule."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfig(
+            file=str(path), field="file", rule=error.strerror or "unreadable"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(file=str(path), field="file", rule=f"not TOML: {error}") from error
+    return config_of(document, str(path))
+
+
+def config_of(document: dict[str, object], source: str) -> CommunityConfig:
+    """Checks a configuration that was read already."""
+    try:
+        return CommunityConfig.model_validate(document, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "file"
+        raise BadConfig(file=source, field=field, rule=first["msg"]) from error

@@ -1,0 +1,172 @@
+"""The data directory: what `init` and `demo` make, and every other command opens."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from api.errors import CommunityExists, NoCommunity, StorageFailed, WrongVersion
+from ledger.chain.wallet import Wallet
+
+FORMAT = "wattledger.data/1"
+_MARK = "wattledger.json"
+_CONFIG = "community.json"
+_KEYS = "keys.json"
+_COMPLETE = "complete"
+
+
+class DataDir:
+    """Where everything of one community lies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def database_url(self) -> str:
+        """SQLite's URL of the default database."""
+        return f"sqlite:///{self.path / 'wattledger.db'}"
+
+    @property
+    def chain_path(self) -> Path:
+        """Directory of the embedded chain."""
+        return self.path / "chain"
+
+    @property
+    def statements_path(self) -> Path:
+        """Where statement files are written by default."""
+        return self.path / "statements"
+
+    def create(self, config_json: str) -> None:
+        """Makes the directory for a new community, or takes up one whose making was interrupted.
+
+        Raises:
+            CommunityExists: a community lies there, or files that are not ours.
+            StorageFailed: the disk refuses.
+        """
+        with storage(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if self.is_complete:
+                raise CommunityExists(
+                    data_dir=str(self.path), rule="choose another directory, or remove this one"
+                )
+            if not (self.path / _MARK).exists():
+                if any(self.path.iterdir()):
+                    raise CommunityExists(
+                        data_dir=str(self.path), rule="the directory is not empty"
+                    )
+                _write_private(self.path / _MARK, json.dumps({"format": FORMAT}))
+            self._check_format()
+            if not (self.path / _CONFIG).exists():
+                _write_private(self.path / _CONFIG, config_json)
+
+    def require(self) -> None:
+        """Refuses a directory that `init` or `demo` did not complete, or of another version."""
+        with storage(self.path):
+            if not (self.path / _MARK).exists():
+                raise NoCommunity(
+                    data_dir=str(self.path), rule="run `wattledger demo` or `wattledger init` first"
+                )
+            self._check_format()
+            if not self.is_complete:
+                raise NoCommunity(
+                    data_dir=str(self.path), rule="its making was interrupted: run that again"
+                )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the community was made to the end."""
+        return (self.path / _COMPLETE).exists()
+
+    def complete(self) -> None:
+        """Marks the community as made."""
+        with storage(self.path):
+            _write_private(self.path / _COMPLETE, "")
+
+    def config_json(self) -> str:
+        """The configuration that the community was made from."""
+        with storage(self.path):
+            return (self.path / _CONFIG).read_text(encoding="utf-8")
+
+    def keys(self) -> "KeyRing":
+        """The keys of this directory; an empty ring where there are none yet."""
+        with storage(self.path):
+            return KeyRing(self.path / _KEYS)
+
+    def _check_format(self) -> None:
+        text = (self.path / _MARK).read_text(encoding="utf-8")
+        try:
+            found = json.loads(text).get("format", "")
+        except (json.JSONDecodeError, AttributeError):
+            found = "unreadable"
+        if found != FORMAT:
+            raise WrongVersion(data_dir=str(self.path), found=str(found), expected=FORMAT)
+
+
+class KeyRing:
+    """Private keys by role, in a file that only its owner may read.
+
+    The embedded chain is a trial whose one operator can rewrite it; on any other chain the
+    operator's keys belong in an encrypted keystore, and members' keys in their own wallets.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keys: dict[str, str] = (
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        )
+
+    def __repr__(self) -> str:
+        return f"KeyRing({len(self._keys)} keys)"
+
+    def make(self, names: list[str]) -> None:
+        """Makes the keys that are missing, and keeps them before anything uses them."""
+        missing = [name for name in names if name not in self._keys]
+        if missing:
+            self._keys.update({name: secrets.token_hex(32) for name in missing})
+            with storage(self._path):
+                _write_private(self._path, json.dumps(self._keys))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._keys
+
+    def secret(self, name: str) -> bytes:
+        """A key's bytes."""
+        return bytes.fromhex(self._keys[name])
+
+    def wallet(self, name: str) -> Wallet:
+        """A key as a wallet."""
+        return Wallet(self.secret(name))
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turns what the disk refuses into StorageFailed."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(
+            path=str(error.filename or path), reason=error.strerror or type(error).__name__
+        ) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, durably, under its final name."""
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text, 0o644)
+
+
+def _write_private(path: Path, text: str) -> None:
+    _replace(path, text, 0o600)
+
+
+def _replace(path: Path, text: str, mode: int) -> None:
+    part = path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
