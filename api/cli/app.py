@@ -1,0 +1,258 @@
+"""Commands, their options and help texts. Each imports what it needs when it runs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.context import DataDirOption, JsonOption, Options, finish, options_of
+
+app = typer.Typer(
+    name="wattledger",
+    help="Settles a neighbourhood's electricity on an EVM chain: exact, checkable, correctable.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def main(
+    context: typer.Context, data_dir: DataDirOption = None, as_json: JsonOption = False
+) -> None:
+    """Settles a neighbourhood's electricity on an EVM chain: exact, checkable, correctable.
+
+    Start with `wattledger demo`.
+    """
+    context.obj = Options(data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    registers: Annotated[
+        Path | None,
+        typer.Option(help="CSV of cumulative registers; default: six homes of Konstanz, 2016."),
+    ] = None,
+    charging: Annotated[
+        str, typer.Option(help="CSV of charging sessions, or none. There is no escrow yet: none.")
+    ] = "none",
+    days: Annotated[int, typer.Option(min=1, help="Settle the first N UTC days of the file.")] = 7,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the main job, end to end, on real data.
+
+    Deploys the contracts on an embedded chain, enrols the homes, signs and imports their readings,
+    clears and settles every day, verifies every statement, audits the whole, and prints what each
+    home sold, bought and saved. Leaves a data directory that the other commands open.
+
+    Examples:
+
+        wattledger demo
+
+        wattledger demo --days 153 --data-dir ./summer
+
+        wattledger demo --registers my-street.csv --json
+    """
+    from api.cli.demo import run_demo  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json)
+    finish(options, run_demo(options, registers=registers, charging=charging, days=days))
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option(help="The community's TOML file; the README describes it.")
+    ] = Path("community.toml"),
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a community from a TOML file: rules, tariff, accounts, meters; deploy its contracts.
+
+    Interrupted, it is taken up where it stopped by the same command.
+
+    Example:
+
+        wattledger init --config community.toml --data-dir ./street
+    """
+    from api.cli.community import run_init  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json)
+    finish(options, run_init(options, config))
+
+
+@app.command("import")
+def import_file(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="File with meter data.")],
+    format_name: Annotated[str, typer.Option("--format", help="registers-csv or readings-json.")],
+    meter: Annotated[
+        str | None, typer.Option(help="Take only this meter's rows, or name the file's only meter.")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring meter data in; prints accepted, duplicate, estimated and rejected rows.
+
+    One bad row never sinks its file: each is listed with its line and the rule that it broke.
+    Another value for an instant is kept as a new version and settled by a later run.
+
+    Examples:
+
+        wattledger import revised.csv --format registers-csv
+
+        wattledger import readings.json --format readings-json
+    """
+    from api.cli.community import run_import  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json)
+    finish(options, run_import(options, file, format_name, meter))
+
+
+@app.command()
+def settle(
+    context: typer.Context,
+    until: Annotated[
+        str | None, typer.Option(help="Close what is due by this time, e.g. 2016-06-08T00:00:00Z.")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Close all windows that are due and settle their periods; then settle revisions.
+
+    Can be interrupted anywhere and run again: what was sent is never sent twice.
+
+    Example:
+
+        wattledger settle --until 2016-06-08T00:00:00Z
+    """
+    from api.cli.community import run_settle  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json)
+    finish(options, run_settle(options, until))
+
+
+@app.command()
+def clear(
+    file: Annotated[
+        Path | None, typer.Argument(help="JSON problem or array of problems; default: stdin.")
+    ] = None,
+    as_json: JsonOption = False,  # noqa: ARG001 (the output is JSON in any case)
+) -> None:
+    """Clear a market as a pure function: JSON in, JSON out.
+
+    Example:
+
+        echo '{"tariff": {"grid_import_per_kwh": 300000, "grid_export_per_kwh": 80000,
+        "local_fee_per_kwh": 20000}, "flows": [{"account": 2, "import_wh": 900, "export_wh": 0},
+        {"account": 3, "import_wh": 0, "export_wh": 600}]}' | wattledger clear
+    """
+    from api.cli.clear import run_clear  # noqa: PLC0415
+
+    raise typer.Exit(run_clear(file))
+
+
+@app.command()
+def statement(
+    context: typer.Context,
+    account: Annotated[int, typer.Argument(min=0, help="Account number.")],
+    period: Annotated[str | None, typer.Option(help="Start of one period; default: all.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the files.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an account's statement files, one for each period and run.
+
+    Example:
+
+        wattledger statement 3 --period 2016-06-01T00:00:00Z --out ./mine
+    """
+    from api.cli.community import run_statement  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json)
+    finish(options, run_statement(options, account, period, out))
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A statement file.")],
+    rpc: Annotated[str | None, typer.Option(help="Compare with this JSON-RPC endpoint.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a statement file: rows, amount, leaf, proof, prices, and what the chain says.
+
+    Exit 0 only if everything agrees and it was compared with a chain.
+
+    Example:
+
+        wattledger verify statements/3-20160601T000000Z.json
+    """
+    from api.cli.verify import run_verify  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json)
+    finish(options, run_verify(options, file, rpc))
+
+
+@app.command()
+def audit(
+    context: typer.Context,
+    rpc: Annotated[str | None, typer.Option(help="Read the chain at this endpoint.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="Audit this bundle instead of the data directory's readings."),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the bundle that another auditor needs, and stop.")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Re-derive all settlements from chain events and signed readings; list every discrepancy.
+
+    Examples:
+
+        wattledger audit
+
+        wattledger audit --export bundle.json
+
+        wattledger audit --bundle bundle.json --rpc https://node.example
+    """
+    from api.cli.audit import run_audit  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json)
+    finish(options, run_audit(options, rpc, bundle, export))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs one command and gives its exit code; failures are one line on standard error."""
+    from ledger.errors import LedgerError  # noqa: PLC0415
+
+    try:
+        outcome = app(arguments, standalone_mode=False)
+    except LedgerError as error:
+        return _fail(error.code, error.detail, arguments)
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", "nothing is lost: run the same command again", arguments)
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # Click's usage errors.
+            error.show()
+            return int(error.exit_code)
+        raise
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _fail(code: str, detail: str, arguments: list[str] | None) -> int:
+    words = sys.argv[1:] if arguments is None else arguments
+    if "--json" in words:
+        print(json.dumps({"error": {"code": code, "detail": detail}}))
+    print(f"wattledger: {code}: {detail}", file=sys.stderr)
+    return 1

@@ -1,0 +1,63 @@
+"""Options that every command shares, and how a command ends."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DATA_DIR_DEFAULT = Path("wattledger-data")
+DATA_DIR_VARIABLE = "WATTLEDGER_DATA_DIR"
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help=f"Data directory; else {DATA_DIR_VARIABLE}, .env, or ./{DATA_DIR_DEFAULT}.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options as given before or after the subcommand."""
+
+    data_dir: Path | None
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a command ended: its JSON, its text, and whether all went well."""
+
+    document: Mapping[str, Any]
+    text: str
+    passed: bool = True
+
+
+def options_of(context: typer.Context, data_dir: Path | None, as_json: bool) -> Options:
+    """Options of a subcommand over those before it."""
+    before: Options = context.obj
+    return Options(data_dir=data_dir or before.data_dir, as_json=as_json or before.as_json)
+
+
+def data_path(options: Options) -> Path:
+    """The data directory: option, variable, `.env`, default."""
+    if options.data_dir is not None:
+        return options.data_dir
+    from api.settings import Settings  # noqa: PLC0415 (pydantic-settings takes a while to import)
+
+    return Settings().data_dir or DATA_DIR_DEFAULT
+
+
+def finish(options: Options, outcome: Outcome) -> None:
+    """Prints an outcome and leaves with its exit code."""
+    typer.echo(json.dumps(outcome.document) if options.as_json else outcome.text)
+    if not outcome.passed:
+        raise typer.Exit(1)
