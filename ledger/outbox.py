@@ -191,13 +191,15 @@ class Outbox:
     def _step(self) -> Outcome:
         self._require_our_chain()
         head = self._chain.head()
-        entries = self._store.open_entries()
+        owed = False
+        due_at = None if self._set_time is not None else self._now()
         for sender in sorted(self._wallets):
             nonce = self._chain.nonce(sender)
-            own = [entry for entry in entries if entry.sender == sender]
-            if self._step_sender(head, nonce, self._store.lost_entries(sender, nonce) + own):
+            entries = self._store.open_entries(sender, due_at=due_at)
+            if self._step_sender(head, nonce, self._store.lost_entries(sender, nonce) + entries):
                 return Outcome.ACTED
-        return Outcome.WAITING if entries else Outcome.IDLE
+            owed = owed or bool(entries)
+        return Outcome.WAITING if owed else Outcome.IDLE
 
     def _require_our_chain(self) -> None:
         expected = self._store.chain_id

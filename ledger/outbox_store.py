@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from ledger.chain.protocol import Fees
@@ -27,6 +36,8 @@ from ledger.outbox_states import (
 from ledger.units import Address, Hash32, from_unix_s, to_unix_s
 
 __all__ = ["Connection", "Engine", "OutboxStore", "Signed"]
+
+PENDING_READ_MAX = 32
 
 # What an entry shows; the calldata is read only to sign it.
 _SHOWN = [column for column in INTENT.c if column.name != "data"]
@@ -146,11 +157,20 @@ class OutboxStore:
         entries = self._entries(INTENT.c.key == key)
         return entries[0] if entries else None
 
-    def open_entries(self) -> list[Entry]:
-        """All that is not final: first by nonce what is signed, then the rest as it was asked."""
-        return self._entries(
-            INTENT.c.chain_id == self.chain_id, INTENT.c.state.not_in(sorted(TERMINAL))
-        )
+    def open_entries(self, sender: Address, *, due_at: datetime | None) -> list[Entry]:
+        """A sender's intents that are not final: by nonce what is signed, then what comes next.
+
+        Of those that wait for a nonce only the first few that are due at `due_at` (None: all are)
+        are read, however many there are.
+        """
+        own = (INTENT.c.chain_id == self.chain_id, INTENT.c.sender == sender)
+        under_way = self._entries(*own, INTENT.c.state.in_([State.SIGNED, State.MINED]))
+        order: list[ColumnElement[Any]] = [INTENT.c.entry_id]
+        if due_at is not None:
+            order.insert(0, func.coalesce(INTENT.c.not_before_s, 0) > to_unix_s(due_at))
+        pending = (*own, INTENT.c.state == State.PENDING)
+        first = select(INTENT.c.entry_id).where(*pending).order_by(*order).limit(PENDING_READ_MAX)
+        return under_way + self._entries(INTENT.c.entry_id.in_(first))
 
     def lost_entries(self, sender: Address, nonce: int) -> list[Entry]:
         """Final entries whose nonce the chain does not count as spent: a deep reorg."""
