@@ -56,18 +56,28 @@ class Residual(StrEnum):
     EXTERNAL = "external"
 
 
+AUCTION_K_BPS = BPS // 2  # Half-way between the bounds.
+PRINTABLE_MAX = 10**40
 PRODUCER_KEY_RULES = frozenset({VolumeRule.STATIC, VolumeRule.FULL_DYNAMIC})
 
 
 def require_whole(at: str, value: object, value_max: int, value_min: int = 0) -> int:
     """An integer within its range; a bool, a float or a string is none."""
     if type(value) is not int:
-        raise WrongShape(field=at, expected="integer", found=type(value).__name__)
+        raise not_whole(at, value)
     if not value_min <= value <= value_max:
-        # Python refuses to print huge integers; this one is out of range either way.
-        shown = max(min(value, 10**30), -(10**30))
-        raise OutOfRange(field=at, value=shown, value_min=value_min, value_max=value_max)
+        raise OutOfRange(field=at, value=printable(value), value_min=value_min, value_max=value_max)
     return value
+
+
+def not_whole(at: str, value: object) -> WrongShape:
+    """The error for a value that should be an integer."""
+    return WrongShape(field=at, expected="integer", found=type(value).__name__)
+
+
+def printable(number: int) -> int:
+    """A number for an error's detail: Python refuses to print integers of 4,300 digits."""
+    return max(min(number, PRINTABLE_MAX), -PRINTABLE_MAX)
 
 
 def require_member(at: str, account: object) -> None:
@@ -143,7 +153,7 @@ class Problem:
     keys: Keys = field(default_factory=dict)
     priorities: Priorities = field(default_factory=dict)
     price_per_kwh: int | None = None  # Of `fixed`.
-    auction_k_bps: int = BPS // 2  # 0 favours the buyers, 10,000 the sellers.
+    auction_k_bps: int = AUCTION_K_BPS  # 0 favours the buyers, 10,000 the sellers.
 
     def __post_init__(self) -> None:
         refuse_duplicates("flows", [flow.account for flow in self.flows])
@@ -158,9 +168,13 @@ class Problem:
             require_whole("auction_k_bps", self.auction_k_bps, BPS)
         elif self.price_rule is PriceRule.FIXED:
             low, high = self.tariff.grid_export_per_kwh, self.tariff.price_max_per_kwh
+            if self.price_per_kwh is not None and type(self.price_per_kwh) is not int:
+                raise not_whole("price_per_kwh", self.price_per_kwh)
             if self.price_per_kwh is None or not low <= self.price_per_kwh <= high:
                 raise PriceOutOfBounds(
-                    price_per_kwh=self.price_per_kwh, price_per_kwh_min=low, price_per_kwh_max=high
+                    price_per_kwh=self.price_per_kwh and printable(self.price_per_kwh),
+                    price_per_kwh_min=low,
+                    price_per_kwh_max=high,
                 )
 
     def _check_volume_rule(self) -> None:
