@@ -51,7 +51,7 @@ class Event:
     """A decoded event, with the log that it was read from."""
 
     name: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any]  # Named as in the ABI.
     log: Log
 
 

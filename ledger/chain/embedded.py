@@ -161,7 +161,6 @@ class EmbeddedChain:
 
         Raises:
             TransactionRefused: it cannot be mined.
-            WrongChain: it was signed for another chain.
             ChainUnavailable: the disk refuses; nothing happened.
         """
         with self._file.guard:

@@ -58,6 +58,7 @@ class Refusal(StrEnum):
 
     NONCE_TOO_LOW = "nonce_too_low"
     NONCE_TOO_HIGH = "nonce_too_high"
+    WRONG_CHAIN = "wrong_chain"  # It was signed for another chain.
     UNDERPRICED = "underpriced"  # The fee is too low for the chain or to replace another.
     FUNDS_MISSING = "funds_missing"
     GAS_OUT_OF_RANGE = "gas_out_of_range"  # Below what the data costs, or above the block's.

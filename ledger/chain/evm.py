@@ -31,7 +31,7 @@ from eth_tester.backends.pyevm.main import PyEVMBackend
 from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
-from ledger.chain.errors import Refusal, TransactionRefused, WrongChain
+from ledger.chain.errors import Refusal, TransactionRefused
 from ledger.chain.storage import ChainFile
 from ledger.units import Address
 
@@ -142,13 +142,12 @@ class PersistentBackend(PyEVMBackend):  # type: ignore[misc]
 
         Raises:
             TransactionRefused: with the reason.
-            WrongChain: it was signed for another chain.
         """
         kind = getattr(transaction, "type_id", None) or 0
         if kind not in _KINDS or transaction.chain_id is None:
             raise _refused(Refusal.BAD_TRANSACTION, "its kind is not supported")
         if transaction.chain_id != self.chain_id:
-            raise WrongChain(chain_id=transaction.chain_id, chain_id_expected=self.chain_id)
+            raise _refused(Refusal.WRONG_CHAIN, f"signed for chain {transaction.chain_id}")
         if not transaction.intrinsic_gas <= transaction.gas <= GAS_LIMIT:
             raise _refused(Refusal.GAS_OUT_OF_RANGE, f"gas {transaction.gas}")
         state = self._view_of(self.head).state
