@@ -8,6 +8,7 @@ import os
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 from ledger.errors import BadSignature, LedgerError, MalleableSignature
@@ -63,19 +64,32 @@ def verify(signed: SignedReading, book: MeterBook, separator: Hash32) -> None:
         raise BadSignature(rule="not signed by the key that the meter has at that instant")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedReadings:
+    """Readings in order of arrival, and what is wrong with the signature of each, if anything.
+
+    Only `verify_many` makes it, and intake takes nothing else in: no unsigned reading slips by.
+    """
+
+    signed: Sequence[SignedReading]
+    errors: Sequence[LedgerError | None]
+
+
 def verify_many(
     candidates: Sequence[SignedReading], book: MeterBook, separator: Hash32
-) -> list[LedgerError | None]:
-    """Checks each reading as `verify` does: what is wrong with it, or None, in the same order."""
+) -> CheckedReadings:
+    """Checks each reading as `verify` does; one that fails stops nothing."""
     # Threads, not processes: the curve's arithmetic, most of the work, runs without Python's lock.
     workers = min(_cores(), len(candidates) // BATCH_READINGS_MIN)
     if workers <= 1:
-        return _verify_batch(candidates, book, separator)
+        errors = _verify_batch(candidates, book, separator)
+        return CheckedReadings(signed=candidates, errors=errors)
     size = -(-len(candidates) // (4 * workers))  # Four each, so that none waits long for another.
     batches = [candidates[at : at + size] for at in range(0, len(candidates), size)]
     with ThreadPoolExecutor(workers) as pool:
         checked = pool.map(lambda batch: _verify_batch(batch, book, separator), batches)
-        return [error for batch in checked for error in batch]
+        errors = [error for batch in checked for error in batch]
+    return CheckedReadings(signed=candidates, errors=errors)
 
 
 def _verify_batch(
