@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ledger import clearing
+from ledger.clearing.keys import Keys, Priorities
 from ledger.errors import LedgerError
 from ledger.periods import Schedule
 from ledger.units import FIRST_MEMBER, LIMIT_PER_KWH_MAX, AccountId
@@ -66,8 +67,8 @@ class Rules:
     price_rule: clearing.PriceRule
     residual: clearing.Residual
     auction_k_bps: int
-    keys: Mapping[str, Mapping[str, int]]
-    priorities: Mapping[str, Sequence[int]]
+    keys: Keys
+    priorities: Priorities
     debit_max_wh: int
     supplier_debit_max_nano: int
     withdrawal_delay_s: int

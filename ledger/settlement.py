@@ -19,7 +19,9 @@ from ledger.assignment import (
     Tariff,
     debit_max_of,
 )
+from ledger.errors import OutOfRange
 from ledger.merkle import StandardTree
+from ledger.statements import AMOUNT_NANO_MAX
 from ledger.units import (
     BALANCE_NANO_MAX,
     LIMIT_PER_KWH_MAX,
@@ -272,6 +274,13 @@ def _check_bounds(assignment: Assignment, results: Sequence[AccountResult]) -> N
             missing_nano=needed_nano - supplier.available_nano,
         )
     for account, (state, result) in enumerate(zip(assignment.accounts, results, strict=True)):
+        if abs(result.amount_nano) > AMOUNT_NANO_MAX:
+            raise OutOfRange(
+                field=f"amount_nano of account {account}",
+                value=result.amount_nano,
+                value_min=-AMOUNT_NANO_MAX,
+                value_max=AMOUNT_NANO_MAX,
+            )
         debit_max_nano = debit_max_of(assignment, account)
         if -result.delta_nano > debit_max_nano:
             raise DebitCapExceeded(

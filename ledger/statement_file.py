@@ -11,9 +11,10 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from ledger.errors import LedgerError
 from ledger.keccak import checksum_address
-from ledger.statements import FORMAT, Statement, StatementMeter
+from ledger.statements import AMOUNT_NANO_MAX, FORMAT, Statement, StatementMeter
 from ledger.units import (
     ENERGY_WH_MAX,
+    PERIOD_WINDOWS_MAX,
     PRICE_PER_KWH_MAX,
     AccountId,
     Address,
@@ -26,7 +27,7 @@ from ledger.words import StatementRow, WindowPrice, WindowTotals
 
 T = TypeVar("T")
 TOTAL_WH_MAX = 2**64 - 1
-INT64_MAX = 2**63 - 1
+INSTANT_S_MAX = 253_402_300_799  # The end of the year 9999, which four digits can tell.
 METER_CLASSES = ("certified", "gateway", "imported")
 RESIDUALS = ("settled", "external")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -136,14 +137,16 @@ def statement_from_json(document: object) -> Statement:
 
 def _check_lengths(statement: Statement) -> None:
     windows = len(statement.rows)
-    if windows == 0:
-        _refuse("rows", "must have one entry a window")
+    if not 1 <= windows <= PERIOD_WINDOWS_MAX:
+        _refuse("rows", f"must have one entry a window, from 1 to {PERIOD_WINDOWS_MAX}")
     for name in ("prices", "totals"):
         if len(getattr(statement, name)) != windows:
             _refuse(name, f"must have as many entries as rows: {windows}")
 
 
 def _check_starts(document: Any, statement: Statement) -> None:
+    if statement.period_start_s + len(statement.rows) * statement.window_s > INSTANT_S_MAX:
+        _refuse("period_start", "must be a period that ends before the year 10000")
     for place, row in enumerate(document["rows"]):
         expected = _instant(statement.period_start_s + place * statement.window_s)
         if row["start"] != expected:
@@ -236,7 +239,7 @@ def _whole(value_min: int, value_max: int) -> Callable[[object, str], int]:
 
 def _amount(value: object, path: str) -> int:
     text = _text(value, path)
-    if not _INTEGER.fullmatch(text) or abs(int(text)) > INT64_MAX:
+    if not _INTEGER.fullmatch(text) or abs(int(text)) > AMOUNT_NANO_MAX:
         _refuse(path, "must be a decimal string of a 64-bit integer")
     return int(text)
 
@@ -280,9 +283,12 @@ def _instant_s(value: object, path: str) -> int:
     if not _INSTANT.fullmatch(text):
         _refuse(path, "must be a time like 2016-06-01T00:00:00Z")
     try:
-        return to_unix_s(datetime.fromisoformat(text))
+        instant_s = to_unix_s(datetime.fromisoformat(text))
     except ValueError:
         _refuse(path, "must be a time that exists")
+    if instant_s < 0 or _instant(instant_s) != text:  # On the chain no time is before 1970.
+        _refuse(path, "must be a time from 1970 on, spelled in its only way")
+    return instant_s
 
 
 def _list(read_item: Callable[[object, str], T]) -> Callable[[object, str], tuple[T, ...]]:

@@ -17,6 +17,7 @@ from ledger.words import (
 )
 
 FORMAT = "wattledger.statement/1"
+AMOUNT_NANO_MAX = 2**63 - 1  # The leaf holds amounts as int64.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
