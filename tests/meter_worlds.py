@@ -16,6 +16,7 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=400)  # A now that is after every reading of a test.
 HOUR = timedelta(hours=1)
 HOME = AccountId(2)
+METER = MeterId((1).to_bytes(32))
 
 
 def meter(number: int) -> MeterId:
@@ -23,7 +24,7 @@ def meter(number: int) -> MeterId:
 
 
 def term(
-    meter_id: MeterId = meter(1),
+    meter_id: MeterId = METER,
     *,
     account: int = HOME,
     key: bytes = KEY,
@@ -47,7 +48,7 @@ def reading(
     import_wh: int,
     export_wh: int = 0,
     *,
-    meter_id: MeterId = meter(1),
+    meter_id: MeterId = METER,
 ) -> Reading:
     return Reading(meter_id=meter_id, taken_at=taken_at, import_wh=import_wh, export_wh=export_wh)
 
