@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from typing import Final
 
 from ledger.errors import BadSignature, LedgerError
@@ -15,6 +16,10 @@ from metering.instants import parse_instant
 from metering.meters import hex_of
 from metering.readings import METER_ID_BYTES, MeterId, Reading, SignedReading
 
+# Libraries that this runs beside lift Python's recursion limit, and then a body of a hundred
+# thousand brackets would end the process; a list of readings needs one bracket.
+NESTED_MAX: Final = 100
+_OBJECT_IN_OBJECT: Final = re.compile(r":\s*\{")
 FIELDS: Final = ("meter_id", "taken_at", "import_wh", "export_wh", "signature")
 
 
@@ -28,7 +33,10 @@ def read_readings(
         EmptyFile: the list has no items.
     """
     try:
-        body = json.loads(text)
+        decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
+        if decoded.count("[") + len(_OBJECT_IN_OBJECT.findall(decoded)) > NESTED_MAX:
+            raise UnknownFormat(rule=f"more than {NESTED_MAX} lists or objects inside others")
+        body = json.loads(decoded)
     except (ValueError, RecursionError) as error:
         raise UnknownFormat(rule="not JSON in UTF-8") from error
     if not isinstance(body, dict) or set(body) != {"readings"}:
