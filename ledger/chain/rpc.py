@@ -50,7 +50,7 @@ _REFUSALS: Final = (
 _UNKNOWN_BLOCK = _words("out.?of.?range|header not found|unknown block|block not found")
 _HALTS: Final = (
     (Halt.NO_REASON, _words("revert")),
-    (Halt.OUT_OF_GAS, _words("out.?of.?gas")),
+    (Halt.OUT_OF_GAS, _words("out.?of.?gas|OOG")),
     (Halt.INVALID, _words("evm error|invalid opcode|invalid jump|stack ")),
 )
 
