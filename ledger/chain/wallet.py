@@ -120,7 +120,7 @@ def load_keystore(path: Path, password: str) -> Wallet:
         private_key = bytes(Account.decrypt(path.read_text(encoding="utf-8"), password))
     except OSError as error:
         raise BadKeystore(rule=f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
         # The library's own words may quote the file: they stay out of ours.
         raise BadKeystore(rule=f"{path} is not a key file, or the password is wrong") from error
     return Wallet(private_key)
