@@ -11,7 +11,7 @@ from ledger.clearing.volumes import Volumes
 from ledger.units import BPS
 
 Orders = dict[int, int]  # Place in the book → price, in account order.
-Levels = list[tuple[int, int]]  # (price, energy of all orders at it), the keenest first.
+Levels = dict[int, int]  # Price → energy of all orders at it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +29,7 @@ def auction(problem: Problem, book: Book) -> tuple[int, Volumes]:
     """The price and who trades how much; the mid-market price when nothing trades."""
     bids = _bids(problem, book)
     asks = _asks(problem, book)
-    crossing = _cross(
-        bids=sorted(_levels(bids, book.import_wh).items(), reverse=True),
-        asks=sorted(_levels(asks, book.export_wh).items()),
-    )
+    crossing = _cross(bids=_levels(bids, book.import_wh), asks=_levels(asks, book.export_wh))
     if crossing is None:
         nothing_wh = [0] * len(book.accounts)
         volumes = Volumes(bought_wh=nothing_wh, sold_wh=nothing_wh)
@@ -51,32 +48,37 @@ def auction(problem: Problem, book: Book) -> tuple[int, Volumes]:
 def _bids(problem: Problem, book: Book) -> Orders:
     """What covered importers pay at most, less the fee; below the export price nobody sells."""
     tariff = problem.tariff
-    max_buy = {limit.account: limit.max_buy_per_kwh for limit in problem.limits}
-    highest = tariff.grid_import_per_kwh
+    highest, lowest = tariff.price_max_per_kwh, tariff.grid_export_per_kwh
+    limited = {
+        limit.account: limit.max_buy_per_kwh - tariff.local_fee_per_kwh
+        for limit in problem.limits
+        if limit.max_buy_per_kwh < tariff.grid_import_per_kwh
+    }
     bids: Orders = {}
     for place, (account, import_wh) in enumerate(zip(book.accounts, book.import_wh, strict=True)):
         if import_wh and account not in problem.uncovered:
-            bid = min(max_buy.get(account, highest), highest) - tariff.local_fee_per_kwh
-            if bid >= tariff.grid_export_per_kwh:
+            bid = limited.get(account, highest)
+            if bid >= lowest:
                 bids[place] = bid
     return bids
 
 
 def _asks(problem: Problem, book: Book) -> Orders:
     """What exporters want at least, and never less than the grid pays."""
-    min_sell = {limit.account: limit.min_sell_per_kwh for limit in problem.limits}
     lowest = problem.tariff.grid_export_per_kwh
+    limited = {
+        limit.account: limit.min_sell_per_kwh
+        for limit in problem.limits
+        if limit.min_sell_per_kwh > lowest
+    }
+    columns = enumerate(zip(book.accounts, book.export_wh, strict=True))
     return {
-        place: max(min_sell.get(account, lowest), lowest)
-        for place, (account, export_wh) in enumerate(
-            zip(book.accounts, book.export_wh, strict=True)
-        )
-        if export_wh
+        place: limited.get(account, lowest) for place, (account, export_wh) in columns if export_wh
     }
 
 
-def _levels(orders: Orders, energies_wh: list[int]) -> dict[int, int]:
-    level_wh: dict[int, int] = defaultdict(int)
+def _levels(orders: Orders, energies_wh: list[int]) -> Levels:
+    level_wh: Levels = defaultdict(int)
     for place, price_per_kwh in orders.items():
         level_wh[price_per_kwh] += energies_wh[place]
     return level_wh
@@ -84,27 +86,28 @@ def _levels(orders: Orders, energies_wh: list[int]) -> dict[int, int]:
 
 def _cross(*, bids: Levels, asks: Levels) -> Crossing | None:
     """Walk both sides until the next bid is below the next ask or a side ends."""
+    falling, rising = sorted(bids, reverse=True), sorted(asks)
     bid_at = ask_at = traded_wh = 0
     bid_used_wh = ask_used_wh = 0  # Of the level that each side stands at.
     marginal_bid = marginal_ask = -1
-    while bid_at < len(bids) and ask_at < len(asks):
-        (bid, bid_wh), (ask, ask_wh) = bids[bid_at], asks[ask_at]
+    while bid_at < len(falling) and ask_at < len(rising):
+        bid, ask = falling[bid_at], rising[ask_at]
         if bid < ask:
             break
-        step_wh = min(bid_wh - bid_used_wh, ask_wh - ask_used_wh)
+        step_wh = min(bids[bid] - bid_used_wh, asks[ask] - ask_used_wh)
         traded_wh += step_wh
         bid_used_wh += step_wh
         ask_used_wh += step_wh
         marginal_bid, marginal_ask = bid, ask
-        if bid_used_wh == bid_wh:
+        if bid_used_wh == bids[bid]:
             bid_at, bid_used_wh = bid_at + 1, 0
-        if ask_used_wh == ask_wh:
+        if ask_used_wh == asks[ask]:
             ask_at, ask_used_wh = ask_at + 1, 0
     if traded_wh == 0:
         return None
     # The level where a side stands is the keenest one of it that is not filled in full.
-    unfilled_bid = bids[bid_at][0] if bid_at < len(bids) else marginal_ask
-    unfilled_ask = asks[ask_at][0] if ask_at < len(asks) else marginal_bid
+    unfilled_bid = falling[bid_at] if bid_at < len(falling) else marginal_ask
+    unfilled_ask = rising[ask_at] if ask_at < len(rising) else marginal_bid
     return Crossing(
         traded_wh=traded_wh,
         marginal_bid_per_kwh=marginal_bid,

@@ -20,12 +20,22 @@ def share_column(total_wh: int, weights: Sequence[int]) -> list[int]:
     if total_wh == weight_sum:
         return list(weights)  # Everybody's share is exact: the whole side trades.
     products = [total_wh * weight for weight in weights]
-    shares_wh = [product // weight_sum for product in products]
-    missing_wh = total_wh - sum(shares_wh)
-    if missing_wh:
-        remainders = [product % weight_sum for product in products]
-        # A stable sort keeps equal remainders in account order, also when it is reversed.
-        order = sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)
-        for place in order[:missing_wh]:
-            shares_wh[place] += 1
+    remainders = [product % weight_sum for product in products]
+    missing_wh = sum(remainders) // weight_sum  # What rounding all shares down leaves over.
+    if missing_wh == 0:
+        return [product // weight_sum for product in products]
+    # One Wh more for the `missing_wh` largest remainders. Only the smallest of them has to be
+    # found: lifted by what it lacks, every larger one passes the next whole Wh by itself.
+    cut = sorted(remainders)[-missing_wh]
+    lift = weight_sum - 1 - cut
+    shares_wh = [(product + lift) // weight_sum for product in products]
+    _give_to_ties(shares_wh, remainders, cut, total_wh - sum(shares_wh))
     return shares_wh
+
+
+def _give_to_ties(shares_wh: list[int], remainders: Sequence[int], cut: int, left_wh: int) -> None:
+    """The last Wh go to those whose remainder is the cut, the lower account first."""
+    place = -1
+    for _ in range(left_wh):
+        place = remainders.index(cut, place + 1)
+        shares_wh[place] += 1
