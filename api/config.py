@@ -39,11 +39,19 @@ def _address(text: str) -> str:
 
 Instant = Annotated[datetime, AfterValidator(_utc)]
 AddressText = Annotated[str, AfterValidator(_address)]
+AccountText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")]
 Price = Annotated[int, Field(ge=0, le=PRICE_PER_KWH_MAX)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        serialize_by_alias=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
 
 class ChainSection(_Section):
@@ -70,8 +78,8 @@ class MarketSection(_Section):
     price_rule: PriceRule = PriceRule.MID_MARKET
     residual: Residual = Residual.SETTLED
     auction_k_bps: int = Field(default=5_000, ge=0, le=10_000)
-    keys: dict[str, dict[str, int]] = {}
-    priorities: dict[str, list[int]] = {}
+    keys: dict[AccountText | Literal["pool"], dict[AccountText, int]] = {}
+    priorities: dict[AccountText, list[int]] = {}
     debit_max_wh: int = Field(default=100_000, ge=1, le=ENERGY_WH_MAX)
     supplier_debit_max_micro: int = Field(default=SUPPLIER_DEBIT_MAX_MICRO, ge=1)
 

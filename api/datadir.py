@@ -84,6 +84,14 @@ class DataDir:
         with storage(self.path):
             _write_private(self.path / _COMPLETE, "")
 
+    def has_config(self) -> bool:
+        """Whether somebody began to make a community here, in this version's format."""
+        with storage(self.path):
+            if not (self.path / _MARK).exists():
+                return False
+            self._check_format()
+            return (self.path / _CONFIG).exists()
+
     def config_json(self) -> str:
         """The configuration that the community was made from."""
         with storage(self.path):

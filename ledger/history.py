@@ -22,7 +22,8 @@ class MarketEvent:
     timestamp_s: int
     block_number: int
     tx_hash: Hash32
-    deltas: tuple[int, ...] = ()  # Delta words of the calldata: Proposed and Finalized only.
+    deltas: tuple[int, ...] = ()  # Delta words of the calldata: Proposed only. The commitment
+    # ties what `finalize` applies to them.
     prices: tuple[int, ...] = ()  # Price words of the calldata: Proposed only.
 
 
@@ -268,8 +269,6 @@ class MarketHistory:
         key = (event.args["periodStart"], event.args["run"])
         run = self.runs[key]
         run.state, run.final_tx, run.final_at_s = "final", event.tx_hash, event.timestamp_s
-        run.deltas = event.deltas
-        run.deltas_nano = tuple(deltas_of_words(event.deltas, len(run.deltas_nano)))
         for account, delta_nano in enumerate(run.deltas_nano):
             self.balances_nano[account] += delta_nano
             self._applied_nano[account] += delta_nano

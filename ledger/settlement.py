@@ -126,8 +126,28 @@ class SettlementPlan:
         return not any(result.delta_nano for result in self.results)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSalts:
+    """What hides a run's rows and sums from whoever only sees the chain."""
+
+    accounts: Sequence[Hash32]  # Of each leaf, dense from account 0.
+    totals: Hash32
+
+
+def derive_salts(secret: bytes, assignment: Assignment) -> RunSalts:
+    """A run's salts, derived from a secret that never leaves the service."""
+    market = (assignment.period_start_s, assignment.run)
+    return RunSalts(
+        accounts=[
+            derive_salt(secret, "statement", account, *market)
+            for account in range(len(assignment.accounts))
+        ],
+        totals=derive_salt(secret, "totals", *market),
+    )
+
+
 def derive_salt(secret: bytes, purpose: str, *parts: int) -> Hash32:
-    """A salt of one leaf or of one run's totals: HMAC-SHA256 of its name under the secret."""
+    """One salt: HMAC-SHA256 of its name under the secret."""
     name = ":".join([purpose, *map(str, parts)])
     return Hash32(hmac.new(secret, name.encode(), hashlib.sha256).digest())
 
@@ -143,6 +163,11 @@ def uncovered_accounts(assignment: Assignment) -> frozenset[AccountId]:
 
 
 def plan(assignment: Assignment, secret: bytes) -> SettlementPlan:
+    """A run's plan with salts derived from the service's secret; see `plan_salted`."""
+    return plan_salted(assignment, derive_salts(secret, assignment))
+
+
+def plan_salted(assignment: Assignment, salts: RunSalts) -> SettlementPlan:
     """Clears every window of a period and nets the run against what was applied before.
 
     Raises:
@@ -156,14 +181,13 @@ def plan(assignment: Assignment, secret: bytes) -> SettlementPlan:
     rows = _rows(assignment, cleared, uncovered)
     amounts_nano = _amounts_nano(assignment, cleared)
     shortfalls_nano = _shortfalls_nano(assignment, amounts_nano)
-    market = (assignment.period_start_s, assignment.run)
     results = tuple(
         AccountResult(
             rows=rows[account],
             amount_nano=amounts_nano[account],
             applied_before_nano=state.applied_nano,
             shortfall_nano=shortfalls_nano[account],
-            salt=derive_salt(secret, "statement", account, *market),
+            salt=salts.accounts[account],
         )
         for account, state in enumerate(assignment.accounts)
     )
@@ -174,7 +198,7 @@ def plan(assignment: Assignment, secret: bytes) -> SettlementPlan:
         cutoff_at_s=assignment.cutoff_at_s,
         prices=tuple(_window_price(assignment.tariff, window) for window in cleared),
         totals=tuple(_window_totals(window) for window in cleared),
-        totals_salt=derive_salt(secret, "totals", *market),
+        totals_salt=salts.totals,
         results=results,
     )
 

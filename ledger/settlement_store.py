@@ -7,6 +7,7 @@ a thousand members stays small, and what is stored is what was committed to.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlalchemy import (
     BigInteger,
@@ -22,9 +23,19 @@ from sqlalchemy import (
 from sqlalchemy import update as sql_update
 from sqlmodel import Field, SQLModel
 
+from ledger.errors import LedgerError
 from ledger.settlement import AccountResult, SettlementPlan
 from ledger.units import AccountId, Hash32
 from ledger.words import StatementRow, WindowPrice, WindowTotals, pack, unpack
+
+
+@dataclass(eq=False, kw_only=True)
+class UnknownRun(LedgerError):
+    """No such run was ever planned."""
+
+    code: ClassVar[str] = "not_found"
+    period_start_s: int
+    run: int
 
 
 class _RunTable(SQLModel, table=True):
@@ -32,7 +43,7 @@ class _RunTable(SQLModel, table=True):
 
     period_start_s: int = Field(sa_column=Column(BigInteger, primary_key=True))
     run: int = Field(primary_key=True)
-    state: str  # planned, proposed, final.
+    state: str  # planned, proposed, final, given_up.
     cutoff_at_s: int = Field(sa_column=Column(BigInteger, nullable=False))
     prices: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     totals: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -143,7 +154,7 @@ class SettlementStore:
     def open_run(self) -> StoredRun | None:
         """The run that is planned or proposed and not final yet; there is at most one."""
         with self.engine.begin() as connection:
-            query = select(_RUN).where(_RUN.c.state != "final")
+            query = select(_RUN).where(_RUN.c.state.in_(["planned", "proposed"]))
             row = connection.execute(query).mappings().first()
         return None if row is None else _stored_run(row)
 
@@ -153,6 +164,17 @@ class SettlementStore:
         with self.engine.begin() as connection:
             row = connection.execute(select(_RUN).where(where)).mappings().first()
         return None if row is None else _stored_run(row)
+
+    def require_run(self, period_start_s: int, run: int) -> StoredRun:
+        """One run that must be there.
+
+        Raises:
+            UnknownRun: it is not.
+        """
+        found = self.run(period_start_s, run)
+        if found is None:
+            raise UnknownRun(period_start_s=period_start_s, run=run)
+        return found
 
     def runs(self) -> list[StoredRun]:
         """All runs by period and run."""

@@ -1,0 +1,1 @@
+"""Jobs: the only place that sees metering and ledger together."""

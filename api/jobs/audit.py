@@ -1,0 +1,300 @@
+"""The audit: every settlement again, from chain events and signed readings alone.
+
+The service's results are compared at the end, and never used to derive anything.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from api.jobs.chain_rules import ChainRules, read_rules, view
+from api.jobs.evidence import ClaimedRun, Evidence, KnownReading
+from api.jobs.meter_book import book_of_logs
+from api.jobs.planning import account_states, flows_of_book, grid_of
+from ledger.assignment import Assignment, FlowCell, Tariff
+from ledger.chain.protocol import Chain
+from ledger.chain.replay import MARKET, market_events, read_entries
+from ledger.errors import LedgerError
+from ledger.history import MarketEvent, MarketHistory, Run
+from ledger.keccak import domain_separator
+from ledger.settlement import SettlementPlan, plan_salted
+from ledger.units import NANO_PER_MICRO, AccountId, Hash32, from_unix_s, to_rfc3339, to_unix_s
+from ledger.words import balances_of_words, commitment, deltas_root
+from metering.meters import MeterBook
+from metering.readings import MeterId, Reading
+from metering.series import Series
+from metering.signing import verify_many
+
+TOKEN = "SettlementToken"  # noqa: S105 (a contract's name)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discrepancy:
+    """Something that is not what it was derived to be."""
+
+    where: str
+    detail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class AuditReport:
+    """What an audit looked at, and everything that it found wrong."""
+
+    runs: int = 0
+    statements: int = 0
+    readings: int = 0
+    discrepancies: list[Discrepancy] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """`ok`, or `failed` if there is any discrepancy."""
+        return "failed" if self.discrepancies else "ok"
+
+    def note(self, where: str, detail: str) -> None:
+        """Adds a discrepancy."""
+        self.discrepancies.append(Discrepancy(where=where, detail=detail))
+
+    def compare(self, where: str, what: str, stated: object, derived: object) -> None:
+        """Notes a difference."""
+        if stated != derived:
+            self.note(where, f"{what}: stated {_show(stated)}, derived {_show(derived)}")
+
+
+def audit(chain: Chain, evidence: Evidence, *, progress: Progress) -> AuditReport:
+    """Re-derives all that a market settled; lists every discrepancy.
+
+    Raises:
+        ChainUnavailable: the chain does not answer.
+    """
+    report = AuditReport(readings=len(evidence.readings))
+    report.compare("chain", "chain_id", evidence.chain_id, chain.chain_id)
+    rules = read_rules(chain, evidence.market, evidence.sharing)
+    report.compare(
+        "rules",
+        "hash of keys or priorities",
+        evidence.sharing.hash_for(rules.rules.volume_rule),
+        rules.keys_hash,
+    )
+    registry_logs = chain.logs([rules.registry], from_block=0, to_block=chain.head().number)
+    book = book_of_logs(registry_logs)
+    domain = domain_separator(chain.chain_id, rules.registry)
+    _check_signatures(report, evidence.readings, book, domain, progress)
+    auditor = _Auditor(chain, evidence, rules, book, report)
+    entries = read_entries(chain, evidence.market)
+    events = list(market_events(entries))
+    for place, event in enumerate(events):
+        auditor.apply(event)
+        progress("settlements", place + 1, len(events))
+    auditor.check_end()
+    return report
+
+
+def _check_signatures(
+    report: AuditReport,
+    readings: Sequence[KnownReading],
+    book: MeterBook,
+    domain: Hash32,
+    progress: Progress,
+) -> None:
+    signed = [each.signed for each in readings]
+    checked = verify_many(signed, book, domain)
+    for each, error in zip(signed, checked.errors, strict=True):
+        if error is not None:
+            taken_at = to_rfc3339(each.reading.taken_at)
+            report.note(f"reading 0x{each.reading.meter_id.hex()} {taken_at}", str(error))
+    progress("readings", len(signed), len(signed))
+
+
+class _Auditor:
+    """Folds the market's events, deriving each run from what was there when it was proposed."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        evidence: Evidence,
+        rules: ChainRules,
+        book: MeterBook,
+        report: AuditReport,
+    ) -> None:
+        self._chain = chain
+        self._evidence = evidence
+        self._rules = rules
+        self._book = book
+        self._report = report
+        self._history = MarketHistory()
+        self._assignments: dict[tuple[int, int], Assignment] = {}
+        self._readings = _by_meter(evidence.readings)
+
+    def apply(self, event: MarketEvent) -> None:
+        if event.name == "Proposed":
+            self._assign(event)
+        self._history.extend([event])
+        if event.name == "Finalized":
+            key = (event.args["periodStart"], event.args["run"])
+            self._check_run(self._history.runs[key], self._assignments[key])
+
+    def check_end(self) -> None:
+        """Compares balances, custody and the list of runs."""
+        report, history = self._report, self._history
+        count = history.account_count
+        words = view(self._chain, MARKET, self._evidence.market, "balanceWords", 0, -(-count // 4))
+        on_chain = balances_of_words(words, count)
+        _compare_all(report, "balance of account", on_chain, history.balances_nano)
+        if self._evidence.balances_at_block >= self._last_block():
+            claimed = list(self._evidence.balances_nano)
+            _compare_all(report, "claimed balance of account", claimed, history.balances_nano)
+        held = view(self._chain, TOKEN, self._rules.token, "balanceOf", self._evidence.market)
+        owed_nano = sum(history.balances_nano)
+        if held * NANO_PER_MICRO < owed_nano:
+            report.note("custody", f"the contract holds {held} micro and owes {owed_nano} nano")
+        for key in self._evidence.runs.keys() - set(history.final_order):
+            report.note(_name(*key), "claimed as final, and not final on the chain")
+
+    def _last_block(self) -> int:
+        return self._chain.head().number
+
+    def _assign(self, event: MarketEvent) -> None:
+        """Notes what this run must be derived from: the state just before it was proposed."""
+        key = (event.args["periodStart"], event.args["run"])
+        tariff = self._history.tariff_at(key[0])
+        self._assignments[key] = Assignment(
+            schedule=self._rules.schedule,
+            rules=self._rules.rules,
+            tariff=Tariff(
+                grid_import_per_kwh=tariff.grid_import_per_kwh,
+                grid_export_per_kwh=tariff.grid_export_per_kwh,
+                local_fee_per_kwh=tariff.local_fee_per_kwh,
+                fixed_per_kwh=tariff.fixed_per_kwh,
+            ),
+            period_start_s=key[0],
+            run=key[1],
+            cutoff_at_s=event.args["cutoffAt"],
+            accounts=account_states(
+                self._history,
+                range(self._history.account_count),
+                period_start_s=key[0],
+                run=key[1],
+                at_s=event.timestamp_s,
+                withdrawal_delay_s=self._rules.rules.withdrawal_delay_s,
+            ),
+            flows=self._flows(key[0], event.args["cutoffAt"]),
+        )
+
+    def _flows(self, period_start_s: int, cutoff_at_s: int) -> dict[AccountId, list[FlowCell]]:
+        grid = grid_of(self._rules.schedule, period_start_s)
+        end_s = self._rules.schedule.period_end(period_start_s)
+        series = {
+            meter_id: Series.of(meter_id, _around(known, period_start_s, end_s, cutoff_at_s))
+            for meter_id, known in self._readings.items()
+        }
+        return flows_of_book(self._book, series, grid)
+
+    def _check_run(self, run: Run, assignment: Assignment) -> None:
+        self._report.runs += 1
+        where = _name(run.period_start_s, run.run)
+        claimed = self._evidence.runs.get((run.period_start_s, run.run))
+        if claimed is None:
+            self._report.note(where, "final on the chain, but its salts are not in the evidence")
+            return
+        if len(claimed.salts.accounts) != len(assignment.accounts):
+            self._report.note(where, "the evidence has not one salt for each account")
+            return
+        try:
+            derived = plan_salted(assignment, claimed.salts)
+        except LedgerError as error:
+            self._report.note(where, f"cannot be derived: {error}")
+            return
+        self._report.statements += len(derived.results)
+        self._compare_with_chain(where, run, derived)
+        self._compare_with_claim(where, claimed, derived)
+
+    def _compare_with_chain(self, where: str, run: Run, derived: SettlementPlan) -> None:
+        report = self._report
+        report.compare(where, "statements root", run.statements_root, derived.tree.root)
+        report.compare(where, "windows hash", run.windows_hash, derived.windows_hash)
+        report.compare(where, "deltas root", run.deltas_root, derived.deltas_root)
+        report.compare(where, "published deltas' root", deltas_root(run.deltas), run.deltas_root)
+        report.compare(
+            where, "published prices", list(run.prices), [price.word for price in derived.prices]
+        )
+        report.compare(where, "shortfalls", run.shortfalls_nano, dict(derived.shorts))
+        for account, (applied_nano, result) in enumerate(
+            zip(run.deltas_nano, derived.results, strict=True)
+        ):
+            report.compare(f"{where} account {account}", "delta", applied_nano, result.delta_nano)
+        stored = view(
+            self._chain, MARKET, self._evidence.market, "commitmentOf", run.period_start_s, run.run
+        )
+        expected = commitment(
+            statements_root=derived.tree.root,
+            windows=derived.windows_hash,
+            deltas_root=derived.deltas_root,
+            run=run.run,
+            cutoff_at_s=run.cutoff_at_s,
+        )
+        report.compare(where, "commitment", stored, expected)
+
+    def _compare_with_claim(self, where: str, claimed: ClaimedRun, derived: SettlementPlan) -> None:
+        report = self._report
+        for window, (stated, price) in enumerate(zip(claimed.prices, derived.prices, strict=False)):
+            report.compare(f"{where} window {window}", "claimed price", stated, price)
+        for window, (totals, total) in enumerate(zip(claimed.totals, derived.totals, strict=False)):
+            report.compare(f"{where} window {window}", "claimed totals", totals, total)
+        for account, result in enumerate(derived.results):
+            own = f"{where} account {account}"
+            report.compare(own, "claimed amount", claimed.amounts_nano[account], result.amount_nano)
+            for window, (stated_row, row) in enumerate(
+                zip(claimed.rows[account], result.rows, strict=False)
+            ):
+                report.compare(f"{own} window {window}", "claimed row", stated_row, row)
+        lengths = (len(claimed.prices), len(claimed.totals), *map(len, claimed.rows))
+        if set(lengths) != {len(derived.prices)}:
+            report.note(where, "the evidence has not one entry for each window")
+
+
+def _by_meter(readings: Sequence[KnownReading]) -> dict[MeterId, list[KnownReading]]:
+    """Each meter's readings by instant, versions of one in the order they were accepted in."""
+    by_meter: dict[MeterId, list[KnownReading]] = {}
+    for each in readings:
+        by_meter.setdefault(each.signed.reading.meter_id, []).append(each)
+    for own in by_meter.values():
+        own.sort(key=_taken_s)
+    return by_meter
+
+
+def _around(
+    known: Sequence[KnownReading], start_s: int, end_s: int, cutoff_at_s: int
+) -> list[Reading]:
+    """What was known at the cutoff of a period, with one neighbour on each side."""
+    low = bisect_left(known, start_s, key=_taken_s)
+    while low > 0 and known[low - 1].accepted_at_s > cutoff_at_s:
+        low -= 1
+    if low > 0:  # All versions of the neighbour's instant.
+        low = bisect_left(known, _taken_s(known[low - 1]), key=_taken_s)
+    high = bisect_right(known, end_s, key=_taken_s)
+    while high < len(known) and known[high].accepted_at_s > cutoff_at_s:
+        high += 1
+    if high < len(known):
+        high = bisect_right(known, _taken_s(known[high]), key=_taken_s)
+    return [each.signed.reading for each in known[low:high] if each.accepted_at_s <= cutoff_at_s]
+
+
+def _taken_s(known: KnownReading) -> int:
+    return to_unix_s(known.signed.reading.taken_at)
+
+
+def _compare_all(
+    report: AuditReport, what: str, stated: Sequence[int], derived: Sequence[int]
+) -> None:
+    report.compare(what + "s", "number", len(stated), len(derived))
+    for account, (left_nano, right_nano) in enumerate(zip(stated, derived, strict=False)):
+        report.compare(f"{what} {account}", "nano", left_nano, right_nano)
+
+
+def _name(period_start_s: int, run: int) -> str:
+    return f"period {to_rfc3339(from_unix_s(period_start_s))} run {run}"
+
+
+def _show(value: object) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,272 @@
+"""One community, opened: its data directory, database, chain, outbox, index and clock."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from api.config import CommunityConfig
+from api.datadir import DataDir, KeyRing
+from api.errors import StorageFailed
+from api.jobs.chain_rules import ChainRules, SharingRules, read_rules
+from api.jobs.meter_book import book_of_logs
+from api.jobs.tables import migrate, require_current
+from api.settings import Settings
+from ledger.assignment import Rules
+from ledger.chain.embedded import EmbeddedChain
+from ledger.chain.protocol import Chain, Log
+from ledger.chain.replay import market_events, read_entries
+from ledger.chain.rpc import RpcChain
+from ledger.history import MarketHistory
+from ledger.keccak import domain_separator
+from ledger.outbox import Outbox
+from ledger.outbox_states import Entry, Intent, Policy
+from ledger.outbox_store import OutboxStore
+from ledger.periods import Schedule
+from ledger.settlement_store import SettlementStore
+from ledger.store import open_engine
+from ledger.units import Address, Hash32, from_unix_s
+from metering.meters import MeterBook
+from metering.store import ReadingStore
+
+ROLES = ("owner", "operator", "registrar", "supplier", "grid_operator", "importer", "salt")
+SIGNERS = ("owner", "operator", "registrar")
+OPERATOR = "operator"
+LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contracts:
+    """Where a community's contracts are."""
+
+    token: Address
+    registry: Address
+    market: Address
+    from_block: int
+
+
+@dataclass(kw_only=True)
+class Community:
+    """Everything that a job needs of one community."""
+
+    directory: DataDir
+    config: CommunityConfig
+    keys: KeyRing
+    engine: Engine
+    chain: Chain
+    read_only: bool
+    history: MarketHistory = field(default_factory=MarketHistory)
+    _read_block: int = -1
+    _registry_logs: list[Log] = field(default_factory=list)
+
+    @cached_property
+    def readings(self) -> ReadingStore:
+        """Signed readings, every version."""
+        return ReadingStore(self.engine)
+
+    @cached_property
+    def settlements(self) -> SettlementStore:
+        """Planned and published runs."""
+        return SettlementStore(self.engine)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The one way to write to the chain."""
+        set_time = None
+        if isinstance(self.chain, EmbeddedChain) and self.config.chain.clock == "data":
+            set_time = self.chain.set_next_timestamp
+        return Outbox(
+            self.chain,
+            [self.keys.wallet(role) for role in SIGNERS],
+            OutboxStore(self.engine, chain_id=self.config.chain.chain_id),
+            now=_system_now,
+            policy=Policy(confirmations=self.config.chain.confirmations),
+            set_time=set_time,
+        )
+
+    @cached_property
+    def contracts(self) -> Contracts:
+        """The contracts' addresses, as they were noted when they were deployed."""
+        facts = self.settlements.facts()
+        return Contracts(
+            token=Address(bytes.fromhex(facts["token"])),
+            registry=Address(bytes.fromhex(facts["registry"])),
+            market=Address(bytes.fromhex(facts["market"])),
+            from_block=int(facts["from_block"]),
+        )
+
+    @cached_property
+    def chain_rules(self) -> ChainRules:
+        """What the market's contract fixed."""
+        return read_rules(self.chain, self.contracts.market, sharing_of(self.config))
+
+    @property
+    def schedule(self) -> Schedule:
+        """The market's time grid."""
+        return self.chain_rules.schedule
+
+    @property
+    def rules(self) -> Rules:
+        """The market's rules."""
+        return self.chain_rules.rules
+
+    @property
+    def reading_domain(self) -> Hash32:
+        """EIP-712 domain that meters sign under."""
+        return domain_separator(self.config.chain.chain_id, self.contracts.registry)
+
+    def now_s(self) -> int:
+        """The community's time: the chain's where it follows the data, else the system's."""
+        if self.config.chain.clock == "data":
+            return self.chain.head().timestamp_s
+        return int(time.time())
+
+    @staticmethod
+    def system_now() -> datetime:
+        """The system's time, in whole seconds: what readings may not be ahead of."""
+        return _system_now()
+
+    def refresh(self) -> MarketHistory:
+        """Follows the chain's events to its head, and gives the market's history up to there."""
+        head = self.chain.head().number
+        first = max(self._read_block + 1, self.contracts.from_block)
+        if head >= first:
+            market, registry = self.contracts.market, self.contracts.registry
+            entries = read_entries(self.chain, market, from_block=first, to_block=head)
+            self.history.extend(market_events(entries))
+            self._registry_logs += self.chain.logs([registry], from_block=first, to_block=head)
+            self._read_block = head
+        return self.history
+
+    def book(self) -> MeterBook:
+        """All meters' terms, as the registry's events tell them."""
+        self.refresh()
+        return book_of_logs(self._registry_logs)
+
+    def intent(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        to: Address | None,
+        role: str = OPERATOR,
+        at_s: int | None = None,
+        gas: int | None = None,
+    ) -> Intent:
+        """A transaction that this community owes, under its key."""
+        return Intent(
+            key=key,
+            sender=self.keys.wallet(role).address,
+            to=to,
+            data=data,
+            created_at=_system_now(),
+            gas=gas,
+            not_before_at=None if at_s is None else from_unix_s(at_s),
+        )
+
+    def execute(self, intents: Sequence[Intent]) -> list[Entry]:
+        """Puts intents and waits until each is confirmed."""
+        for intent in intents:
+            self.outbox.put(intent)
+        return [self.outbox.wait(intent.key) for intent in intents]
+
+    def close(self) -> None:
+        """Gives database and chain back."""
+        self.engine.dispose()
+        if isinstance(self.chain, EmbeddedChain):
+            self.chain.close()
+
+
+def sharing_of(config: CommunityConfig) -> SharingRules:
+    """Keys and priorities as configured."""
+    return SharingRules(keys=config.market.keys, priorities=config.market.priorities)
+
+
+def open_parts(
+    directory: DataDir, config: CommunityConfig, *, create: bool = False, read_only: bool = False
+) -> Community:
+    """Opens database and chain of a data directory."""
+    settings = Settings()
+    url = settings.database_url or directory.database_url
+    with _database(url):
+        engine = open_engine(url, read_only=read_only)
+        if read_only:
+            require_current(engine)
+        else:
+            migrate(engine)
+    try:
+        chain = open_chain(directory, config, create=create, read_only=read_only)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Community(
+        directory=directory,
+        config=config,
+        keys=directory.keys(),
+        engine=engine,
+        chain=chain,
+        read_only=read_only,
+    )
+
+
+def open_chain(
+    directory: DataDir, config: CommunityConfig, *, create: bool, read_only: bool
+) -> Chain:
+    """The community's chain: embedded, or behind an endpoint."""
+    section = config.chain
+    if section.rpc is not None:
+        return RpcChain.connect(
+            section.rpc, expected_chain_id=section.chain_id, timeout_s=Settings().rpc_timeout_s
+        )
+    genesis_at = None
+    if create:
+        first_at = config.market.first_period_start
+        genesis_at = first_at - timedelta(seconds=LEAD_S)
+        if section.clock == "system":
+            genesis_at = _system_now()
+    return EmbeddedChain.open(
+        directory.chain_path,
+        chain_id=section.chain_id,
+        genesis_at=genesis_at,
+        read_only=read_only,
+        clock=_system_now if section.clock == "system" else None,
+    )
+
+
+@contextmanager
+def open_community(path: Path, *, read_only: bool = False) -> Iterator[Community]:
+    """Opens the community of a data directory, for one job.
+
+    Raises:
+        NoCommunity, WrongVersion: there is none, or another version made it.
+        DataDirectoryInUse: another process writes to it.
+        StorageFailed, ChainUnavailable: disk, database or chain refuse.
+    """
+    directory = DataDir(path)
+    directory.require()
+    config = CommunityConfig.model_validate_json(directory.config_json())
+    community = open_parts(directory, config, read_only=read_only)
+    try:
+        with _database(community.engine.url.render_as_string(hide_password=True)):
+            yield community
+    finally:
+        community.close()
+
+
+@contextmanager
+def _database(url: str) -> Iterator[None]:
+    """Turns what the database refuses into StorageFailed."""
+    try:
+        yield
+    except (OperationalError, DBAPIError) as error:
+        raise StorageFailed(path=url.rsplit("@", 1)[-1], reason=str(error.orig)) from error
+
+
+def _system_now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

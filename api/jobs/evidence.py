@@ -1,0 +1,213 @@
+"""What an audit goes by besides the chain: signed readings, salts, and what the service claims.
+
+It comes from the data directory, or from a bundle file that an auditor was given.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api.datadir import storage, write_atomically
+from api.errors import BadInput
+from api.jobs.chain_rules import SharingRules
+from api.jobs.community import Community, sharing_of
+from ledger.errors import LedgerError
+from ledger.keccak import checksum_address
+from ledger.settlement import RunSalts
+from ledger.units import Address, Hash32, from_unix_s, to_rfc3339, to_unix_s
+from ledger.words import StatementRow, WindowPrice, WindowTotals, pack, unpack
+from metering.instants import parse_instant
+from metering.readings import SignedReading
+from metering.readings_json import parse_signed_reading
+from metering.readings_json import to_json as reading_to_json
+
+FORMAT = "wattledger.bundle/1"
+LATEST_S = 253_402_300_799  # The last second of the year 9999.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownReading:
+    """A signed reading, and since when the service has known it."""
+
+    signed: SignedReading
+    accepted_at_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRun:
+    """What the service says of a final run; an audit derives it again."""
+
+    period_start_s: int
+    run: int
+    salts: RunSalts
+    prices: Sequence[WindowPrice]
+    totals: Sequence[WindowTotals]
+    rows: Sequence[Sequence[StatementRow]]  # Dense from account 0.
+    amounts_nano: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that an audit is given."""
+
+    chain_id: int
+    market: Address
+    sharing: SharingRules
+    readings: Sequence[KnownReading]  # By meter and instant, versions in order.
+    runs: Mapping[tuple[int, int], ClaimedRun]
+    balances_nano: Sequence[int]  # As the service last knew them.
+    balances_at_block: int
+
+
+def evidence_of(community: Community) -> Evidence:
+    """Collects the evidence of a data directory."""
+    history = community.refresh()
+    kept = community.readings.versions(
+        community.book().meters(), from_at=from_unix_s(0), until_at=from_unix_s(LATEST_S)
+    )
+    runs = {}
+    for run in community.settlements.runs():
+        if run.state == "final":
+            stored = community.settlements.statements(run.period_start_s, run.run)
+            runs[(run.period_start_s, run.run)] = ClaimedRun(
+                period_start_s=run.period_start_s,
+                run=run.run,
+                salts=RunSalts(
+                    accounts=[each.result.salt for each in stored], totals=run.totals_salt
+                ),
+                prices=run.prices,
+                totals=run.totals,
+                rows=[each.result.rows for each in stored],
+                amounts_nano=[each.result.amount_nano for each in stored],
+            )
+    return Evidence(
+        chain_id=community.config.chain.chain_id,
+        market=community.contracts.market,
+        sharing=sharing_of(community.config),
+        readings=[
+            KnownReading(signed=each.signed, accepted_at_s=to_unix_s(each.accepted_at))
+            for each in kept
+        ],
+        runs=runs,
+        balances_nano=history.balances_nano,
+        balances_at_block=community.chain.head().number,
+    )
+
+
+def write_bundle(evidence: Evidence, path: Path) -> None:
+    """Writes the bundle that another auditor needs: readings and salts, never a secret."""
+    document = {
+        "format": FORMAT,
+        "chain_id": evidence.chain_id,
+        "market": checksum_address(evidence.market),
+        "keys": evidence.sharing.keys,
+        "priorities": evidence.sharing.priorities,
+        "readings": [
+            {
+                **reading_to_json(each.signed),
+                "accepted_at": to_rfc3339(from_unix_s(each.accepted_at_s)),
+            }
+            for each in evidence.readings
+        ],
+        "runs": [_run_to_json(run) for _, run in sorted(evidence.runs.items())],
+        "balances_nano": [str(nano) for nano in evidence.balances_nano],
+        "balances_at_block": evidence.balances_at_block,
+    }
+    write_atomically(path, json.dumps(document) + "\n")
+
+
+def read_bundle(path: Path) -> Evidence:
+    """Reads a bundle.
+
+    Raises:
+        BadInput: naming the field that does not have its form.
+    """
+    with storage(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise BadInput(field="format", rule=f"must be {FORMAT!r}")
+        return Evidence(
+            chain_id=int(document["chain_id"]),
+            market=Address(_bytes(document["market"], 20)),
+            sharing=SharingRules(keys=document["keys"], priorities=document["priorities"]),
+            readings=list(_readings(document["readings"])),
+            runs={(run.period_start_s, run.run): run for run in _runs(document["runs"])},
+            balances_nano=[int(nano) for nano in document["balances_nano"]],
+            balances_at_block=int(document["balances_at_block"]),
+        )
+    except KeyError as error:
+        raise BadInput(field=str(error.args[0]), rule="is missing from the bundle") from error
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise BadInput(field="bundle", rule=f"does not have its form: {error}") from error
+
+
+def _readings(items: list[dict[str, Any]]) -> Iterator[KnownReading]:
+    for place, item in enumerate(items):
+        fields = dict(item)
+        accepted_at = parse_instant(fields.pop("accepted_at"))
+        try:
+            signed = parse_signed_reading(fields)
+        except LedgerError as error:
+            raise BadInput(field=f"readings[{place}]", rule=str(error)) from error
+        yield KnownReading(signed=signed, accepted_at_s=to_unix_s(accepted_at))
+
+
+def _runs(items: list[dict[str, Any]]) -> Iterator[ClaimedRun]:
+    for item in items:
+        totals = unpack(_bytes(item["totals"]))
+        yield ClaimedRun(
+            period_start_s=to_unix_s(parse_instant(item["period_start"])),
+            run=int(item["run"]),
+            salts=RunSalts(
+                accounts=[Hash32(_bytes(each["salt"], 32)) for each in item["statements"]],
+                totals=Hash32(_bytes(item["totals_salt"], 32)),
+            ),
+            prices=[WindowPrice.of_word(word) for word in unpack(_bytes(item["prices"]))],
+            totals=[
+                WindowTotals.of_words(first, second)
+                for first, second in zip(totals[::2], totals[1::2], strict=True)
+            ],
+            rows=[
+                [StatementRow.of_word(word) for word in unpack(_bytes(each["rows"]))]
+                for each in item["statements"]
+            ],
+            amounts_nano=[int(each["amount_nano"]) for each in item["statements"]],
+        )
+
+
+def _run_to_json(run: ClaimedRun) -> dict[str, Any]:
+    return {
+        "period_start": to_rfc3339(from_unix_s(run.period_start_s)),
+        "run": run.run,
+        "totals_salt": _hex(run.salts.totals),
+        "prices": _hex(pack(price.word for price in run.prices)),
+        "totals": _hex(pack(word for total in run.totals for word in total.words)),
+        "statements": [
+            {
+                "account": account,
+                "salt": _hex(salt),
+                "rows": _hex(pack(row.word for row in rows)),
+                "amount_nano": str(amount_nano),
+            }
+            for account, (salt, rows, amount_nano) in enumerate(
+                zip(run.salts.accounts, run.rows, run.amounts_nano, strict=True)
+            )
+        ],
+    }
+
+
+def _bytes(text: str, size: int | None = None) -> bytes:
+    if not text.startswith("0x"):
+        raise ValueError("hex begins with 0x")
+    data = bytes.fromhex(text[2:])
+    if size is not None and len(data) != size:
+        raise ValueError(f"{size} bytes are needed, not {len(data)}")
+    return data
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

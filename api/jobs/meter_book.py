@@ -1,0 +1,45 @@
+"""The book of meters, from the registry's events."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ledger.chain.abi import decode_event
+from ledger.chain.protocol import Log
+from ledger.chain.replay import REGISTRY
+from ledger.units import AccountId, Address, from_unix_s
+from metering.meters import MeterBook, MeterClass, MeterTerm
+from metering.readings import MeterId
+
+# In the order of the contract's enum.
+CLASSES = (MeterClass.CERTIFIED, MeterClass.GATEWAY, MeterClass.IMPORTED)
+
+
+def book_of_logs(logs: Iterable[Log]) -> MeterBook:
+    """Folds `TermBegan` and `TermEnded` into terms; a term that ends as it begins never was."""
+    terms: dict[MeterId, list[MeterTerm]] = {}
+    for log in logs:
+        event = decode_event(REGISTRY, log)
+        if event is None:
+            continue
+        if event.name == "TermBegan":
+            meter_id = MeterId(event.arguments["meterId"])
+            own = terms.setdefault(meter_id, [])
+            valid_from = from_unix_s(event.arguments["validFrom"])
+            if own and (own[-1].valid_until is None or own[-1].valid_until > valid_from):
+                last = own.pop()
+                if last.valid_from < valid_from:
+                    own.append(replace(last, valid_until=valid_from))
+            own.append(
+                MeterTerm(
+                    meter_id=meter_id,
+                    key=Address(event.arguments["key"]),
+                    account=AccountId(event.arguments["account"]),
+                    meter_class=CLASSES[event.arguments["class"]],
+                    limit_w=event.arguments["limitW"],
+                    valid_from=valid_from,
+                )
+            )
+        elif event.name == "TermEnded":
+            own = terms[MeterId(event.arguments["meterId"])]
+            own[-1] = replace(own[-1], valid_until=from_unix_s(event.arguments["validUntil"]))
+    return MeterBook(term for own in terms.values() for term in own)

@@ -1,0 +1,98 @@
+"""Statement files of final runs, from what is stored and what the chain says."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from api.datadir import write_atomically
+from api.jobs.community import Community
+from ledger.merkle import StandardTree
+from ledger.periods import Schedule
+from ledger.settlement_store import StoredRun, StoredStatement
+from ledger.statement_file import statement_file_name, statement_to_json
+from ledger.statements import Statement, StatementMeter
+from ledger.units import AccountId, Hash32, to_unix_s
+from metering.meters import MeterBook
+
+
+def statements_of_run(community: Community, book: MeterBook, run: StoredRun) -> Iterator[Statement]:
+    """All accounts' statements of a final run."""
+    stored = community.settlements.statements(run.period_start_s, run.run)
+    tree = StandardTree([each.leaf for each in stored])
+    for index, each in enumerate(stored):
+        yield _statement(community, book, run, each, tree.proof(index))
+
+
+def statements_of_account(
+    community: Community, account: int, *, period_start_s: int | None = None
+) -> Iterator[Statement]:
+    """One account's statements of all final runs, or of one period's."""
+    book = community.book()
+    for run in community.settlements.runs():
+        if run.state != "final" or period_start_s not in {None, run.period_start_s}:
+            continue
+        stored = community.settlements.statements(run.period_start_s, run.run)
+        tree = StandardTree([each.leaf for each in stored])
+        for index, each in enumerate(stored):
+            if each.account == account:
+                yield _statement(community, book, run, each, tree.proof(index))
+
+
+def write_statement(statement: Statement, directory: Path) -> Path:
+    """Writes a statement file under its own name."""
+    path = directory / statement_file_name(
+        statement.period_start_s, statement.account, statement.run
+    )
+    write_atomically(path, json.dumps(statement_to_json(statement), indent=1) + "\n")
+    return path
+
+
+def meters_of(
+    book: MeterBook, schedule: Schedule, account: int, period_start_s: int
+) -> tuple[StatementMeter, ...]:
+    """The meters that an account had in a period, and their classes."""
+    end_s = schedule.period_end(period_start_s)
+    found = {
+        (term.meter_id, term.meter_class.value)
+        for term in book.terms_of_account(AccountId(account))
+        if to_unix_s(term.valid_from) < end_s
+        and (term.valid_until is None or to_unix_s(term.valid_until) > period_start_s)
+    }
+    return tuple(
+        StatementMeter(meter_id=meter_id, meter_class=meter_class)
+        for meter_id, meter_class in sorted(found)
+    )
+
+
+def _statement(
+    community: Community,
+    book: MeterBook,
+    run: StoredRun,
+    stored: StoredStatement,
+    proof: tuple[Hash32, ...],
+) -> Statement:
+    assert run.final_tx is not None  # noqa: S101 (only final runs come here)
+    return Statement(
+        chain_id=community.config.chain.chain_id,
+        market=community.contracts.market,
+        account=stored.account,
+        period_start_s=run.period_start_s,
+        run=run.run,
+        window_s=community.schedule.window_s,
+        residual=community.rules.residual.value,
+        meters=meters_of(book, community.schedule, stored.account, run.period_start_s),
+        rows=stored.result.rows,
+        prices=run.prices,
+        totals=run.totals,
+        totals_salt=run.totals_salt,
+        amount_nano=stored.result.amount_nano,
+        applied_before_nano=stored.result.applied_before_nano,
+        shortfall_nano=stored.result.shortfall_nano,
+        salt=stored.result.salt,
+        leaf=stored.leaf,
+        proof=proof,
+        statements_root=run.statements_root,
+        deltas_root=run.deltas_root,
+        cutoff_at_s=run.cutoff_at_s,
+        transaction=run.final_tx,
+    )

@@ -1,0 +1,112 @@
+"""Checks a statement file by itself and against a chain."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from api.datadir import storage
+from api.errors import BadInput
+from api.jobs.chain_rules import ChainRules, SharingRules, read_rules, view
+from api.jobs.meter_book import book_of_logs
+from api.jobs.statements import meters_of
+from ledger.chain.errors import BadAbiValue, ContractReverted
+from ledger.chain.protocol import Chain
+from ledger.chain.replay import MARKET, read_history
+from ledger.history import MarketHistory
+from ledger.statement_file import statement_from_json
+from ledger.statements import Statement
+from ledger.units import Address, Hash32
+from ledger.verify import ChainFacts, Check, check_alone, check_with_chain
+from metering.meters import MeterBook
+
+NO_SHARING = SharingRules(keys={}, priorities={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Every check of one file, and whether a chain was asked."""
+
+    checks: tuple[Check, ...]
+    compared_with_chain: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything agrees, with a chain too."""
+        return self.compared_with_chain and all(check.passed for check in self.checks)
+
+
+def read_statement(file: Path) -> Statement:
+    """Reads a statement file.
+
+    Raises:
+        BadStatement: naming the field and the rule that it breaks.
+        BadInput: it is not JSON.
+    """
+    with storage(file):
+        text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(field=str(file), rule=f"is not JSON: {error}") from error
+    return statement_from_json(document)
+
+
+class MarketFacts:
+    """What a chain says of one market, read once for any number of statements."""
+
+    def __init__(self, chain: Chain, market: Address) -> None:
+        self.chain = chain
+        self.market = market
+
+    @cached_property
+    def problem(self) -> str | None:
+        """Why there is no market here; None if there is one."""
+        if not self.chain.code(self.market):
+            return "no contract at this address"
+        try:
+            _ = self.rules
+        except (ContractReverted, BadAbiValue) as error:
+            return f"not an EnergyMarket: {error}"
+        return None
+
+    @cached_property
+    def rules(self) -> ChainRules:
+        """What the contract fixed."""
+        return read_rules(self.chain, self.market, NO_SHARING)
+
+    @cached_property
+    def history(self) -> MarketHistory:
+        """Everything that happened in the market."""
+        return read_history(self.chain, self.market)
+
+    @cached_property
+    def book(self) -> MeterBook:
+        """All meters' terms."""
+        head = self.chain.head().number
+        return book_of_logs(self.chain.logs([self.rules.registry], from_block=0, to_block=head))
+
+    def of(self, statement: Statement) -> ChainFacts:
+        """The facts that one statement is compared with."""
+        start_s, schedule = statement.period_start_s, self.rules.schedule
+        stored = view(self.chain, MARKET, self.market, "commitmentOf", start_s, statement.run)
+        return ChainFacts(
+            chain_id=self.chain.chain_id,
+            market=self.market,
+            window_s=schedule.window_s,
+            period_windows=schedule.period_windows,
+            residual=self.rules.rules.residual.value,
+            commitment=Hash32(stored),
+            history=self.history,
+            meters=meters_of(self.book, schedule, statement.account, start_s),
+        )
+
+
+def verify_statement(statement: Statement, facts: MarketFacts | None) -> Verdict:
+    """Runs all checks; those with the chain only if there is one."""
+    checks = list(check_alone(statement))
+    if facts is not None and facts.problem is not None:
+        checks.append(Check(name="market", passed=False, detail=f"market: {facts.problem}"))
+    elif facts is not None:
+        checks += check_with_chain(statement, facts.of(statement))
+    return Verdict(checks=tuple(checks), compared_with_chain=facts is not None)

@@ -1,0 +1,1 @@
+"""One history of all tables; written by hand, checked against the table classes by a test."""
