@@ -51,7 +51,7 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
     mapping(uint32 account => uint256) internal _limitsNonces;
     mapping(uint32 account => uint256) internal _withdrawalNonces;
     mapping(bytes32 digest => bool) internal _permitsUsed;
-    Config internal _config; // never changes; what settlements need of it is immutable above
+    uint256[24] internal _config; // encoded; never changes; what settlements need is immutable above
 
     /* CONSTRUCTOR */
 
@@ -59,7 +59,7 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
         Config memory config_
     ) EIP712("Wattledger", "1") {
         Configs.requireValid(config_);
-        _config = config_;
+        _config = Configs.encode(config_);
         TOKEN = IERC20(config_.token);
         FIRST_PERIOD_START = config_.firstPeriodStart;
         PERIOD_S = uint256(config_.windowS) * config_.periodWindows;
@@ -82,7 +82,7 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
 
     /// @inheritdoc IEnergyMarket
     function config() external view returns (Config memory) {
-        return _config;
+        Configs.answer(_config);
     }
 
     /// @inheritdoc IEnergyMarket

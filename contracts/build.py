@@ -28,7 +28,7 @@ TEST_ARTIFACTS: Final = PurePosixPath("tests/chain/artifacts")
 SETTINGS: Final[dict[str, Any]] = {
     "evmVersion": "prague",
     "viaIR": True,
-    "optimizer": {"enabled": True, "runs": 10_000},
+    "optimizer": {"enabled": True, "runs": 1},
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
     "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}},
 }

@@ -5,12 +5,13 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
 import {Tariffs} from "./Tariffs.sol";
 
-/// @title What a community may be created with. Runs in the constructor only.
+/// @title What a community may be created with. Checked in the constructor only.
 library Configs {
     /* CONSTANTS */
 
     uint256 internal constant PERIOD_WINDOWS_MAX = 96;
     uint256 internal constant DEBIT_WH_MAX = 10 ** 8;
+    uint256 internal constant WORDS = 24; // of an encoded config
     uint256 internal constant BPS = 10_000;
     uint8 internal constant TOKEN_DECIMALS = 6;
 
@@ -27,6 +28,27 @@ library Configs {
         _requireTimes(config);
         _requireRules(config);
         Tariffs.requireValid(config.tariff, config.priceRule);
+    }
+
+    /// @notice A config as its ABI encoding: one word a field, all of them of fixed size.
+    function encode(
+        IEnergyMarket.Config memory config
+    ) internal pure returns (uint256[WORDS] memory) {
+        return abi.decode(abi.encode(config), (uint256[24]));
+    }
+
+    /// @notice Ends the call with an encoded config as its answer. Taking it apart and putting it
+    /// together again would cost half a kilobyte of code.
+    function answer(
+        uint256[WORDS] storage words
+    ) internal view {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            for { let i := 0 } lt(i, WORDS) { i := add(i, 1) } {
+                mstore(add(free, shl(5, i)), sload(add(words.slot, i)))
+            }
+            return(free, shl(5, WORDS))
+        }
     }
 
     /* INTERNAL */

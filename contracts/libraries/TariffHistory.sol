@@ -26,7 +26,7 @@ library TariffHistory {
         uint64 instant
     ) internal view returns (uint256) {
         uint48 key = instant > type(uint48).max ? type(uint48).max : uint48(instant);
-        return history.enacted.upperLookupRecent(key);
+        return history.enacted.upperLookup(key);
     }
 
     function start(
