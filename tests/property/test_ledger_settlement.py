@@ -11,6 +11,7 @@ from ledger.assignment import Assignment
 from ledger.clearing import PriceRule, Residual, VolumeRule
 from ledger.settlement import SettlementPlan, plan
 from ledger.statements import member_amount_nano, operator_amount_nano, supplier_amount_nano
+from ledger.units import AccountId
 from tests.ledger_market import (
     HOUR_S,
     RULES,
@@ -23,7 +24,7 @@ from tests.ledger_market import (
 )
 
 WINDOWS = 3
-MEMBERS = range(2, 6)
+MEMBERS = [AccountId(account) for account in range(2, 6)]
 MATURED_S = START_S + 1 + RULES.withdrawal_delay_s
 AMPLE_MICRO = 10**9
 

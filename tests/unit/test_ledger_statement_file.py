@@ -40,6 +40,8 @@ TOP_FIELDS = (
     "market",
     "residual",
 )
+NO_LISTS: tuple[object, ...] = (None, {}, "[]", 0)
+NO_ITEMS: tuple[object, ...] = (None, [], 0)
 ROW_WH = ("import_wh", "export_wh", "bought_wh", "sold_wh")
 PRICES = ("local_per_kwh", "local_fee_per_kwh", "grid_import_per_kwh", "grid_export_per_kwh")
 TOTALS = (
@@ -327,8 +329,8 @@ def test_a_flag_is_true_or_false(document: dict[str, Any], path: str, value: obj
         ("residual", "Settled"),
         ("residual", None),
         ("meters[0].class", "own"),
-        *((name, value) for name in LIST_FIELDS for value in (None, {}, "[]", 0)),
-        *((f"{name}[0]", value) for name in LIST_FIELDS for value in (None, [], 0)),
+        *((name, value) for name in LIST_FIELDS for value in NO_LISTS),
+        *((f"{name}[0]", value) for name in LIST_FIELDS for value in NO_ITEMS),
     ],
 )
 def test_a_value_of_another_kind_is_refused(
