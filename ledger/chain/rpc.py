@@ -41,7 +41,7 @@ _REFUSALS: Final = (
     (Refusal.WRONG_CHAIN, _words("chain.?id|replay.protect")),
     (Refusal.FUNDS_MISSING, _words("insufficient funds|upfront.cost")),
     (Refusal.UNDERPRICED, _words("underpriced|base fee|gas price|fee cap|fee too low")),
-    (Refusal.GAS_OUT_OF_RANGE, _words("intrinsic|gas.?limit|block gas|gas too")),
+    (Refusal.GAS_OUT_OF_RANGE, _words("intrinsic|gas.?limit|block gas|gas too|floor data")),
     (
         Refusal.BAD_TRANSACTION,
         _words("decode|rlp|invalid sender|signature|type not supported|oversized"),

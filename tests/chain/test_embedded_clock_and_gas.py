@@ -106,6 +106,9 @@ def test_the_estimate_of_large_calldata_covers_its_floor(caller: Caller) -> None
     data = probe_call("store", 1, 1) + b"\xff" * 20_000
     gas = caller.chain.estimate_gas(sender=caller.wallet.address, to=caller.probe, data=data)
     assert caller.send(caller.probe, data, gas=gas).succeeded
+    with pytest.raises(TransactionRefused) as caught:
+        caller.send(caller.probe, data, gas=gas - 1)
+    assert caught.value.reason is Refusal.GAS_OUT_OF_RANGE
 
 
 def test_a_deployment_is_estimated_too(caller: Caller) -> None:

@@ -63,8 +63,22 @@ def test_a_contract_is_deployed_called_and_read(caller: Caller) -> None:
     assert caller.chain.code(NOBODY) == b""
 
 
-def test_gas_used_is_the_same_on_both(caller: Caller) -> None:
-    assert caller.store(7, 42).gas_used == 45_557
+@pytest.mark.parametrize(
+    ("padding", "gas_first", "gas_cleared"),
+    [
+        (0, 45_557, 23_645),
+        (100, 47_157, 25_830),
+        (5_000, 221_860, 221_830),
+    ],
+)
+def test_gas_used_is_the_same_on_both(
+    caller: Caller, padding: int, gas_first: int, gas_cleared: int
+) -> None:
+    # Clearing a slot gives a refund; much calldata has a price of its own (EIP-7623).
+    filler = b"\x01" * padding
+    first = caller.send(caller.probe, probe_call("store", 7, 42) + filler)
+    cleared = caller.send(caller.probe, probe_call("store", 7, 0) + filler)
+    assert (first.gas_used, cleared.gas_used) == (gas_first, gas_cleared)
 
 
 def test_a_receipt_and_its_block_and_transaction_belong_together(caller: Caller) -> None:

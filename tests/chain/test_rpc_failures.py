@@ -237,6 +237,7 @@ def test_the_url_and_its_key_are_in_no_error(node: Node) -> None:
         ("Upfront cost exceeds account balance", Refusal.FUNDS_MISSING),
         ("intrinsic gas too low", Refusal.GAS_OUT_OF_RANGE),
         ("exceeds block gas limit", Refusal.GAS_OUT_OF_RANGE),
+        ("insufficient gas for floor data gas cost", Refusal.GAS_OUT_OF_RANGE),
         ("invalid chain id for signer", Refusal.WRONG_CHAIN),
         ("rlp: expected input list for types.LegacyTx", Refusal.BAD_TRANSACTION),
         ("invalid sender", Refusal.BAD_TRANSACTION),
