@@ -20,10 +20,12 @@ from api.jobs.tables import migrate, require_current
 from api.settings import Settings
 from ledger.assignment import Rules
 from ledger.chain.embedded import EmbeddedChain
-from ledger.chain.protocol import Chain, Log
-from ledger.chain.replay import market_events, read_entries
+from ledger.chain.protocol import Block, Chain, Log
+from ledger.chain.replay import LogEntry, market_events, read_entries
 from ledger.chain.rpc import RpcChain
 from ledger.history import MarketHistory
+from ledger.index_store import IndexStore
+from ledger.indexer import Indexer
 from ledger.keccak import domain_separator
 from ledger.outbox import Outbox
 from ledger.outbox_states import Entry, Intent, Policy
@@ -62,7 +64,8 @@ class Community:
     chain: Chain
     read_only: bool
     history: MarketHistory = field(default_factory=MarketHistory)
-    _read_block: int = -1
+    _told_block: int = -1
+    _told_hash: bytes = b""
     _registry_logs: list[Log] = field(default_factory=list)
 
     @cached_property
@@ -133,16 +136,49 @@ class Community:
         return _system_now()
 
     def refresh(self) -> MarketHistory:
-        """Follows the chain's events to its head, and gives the market's history up to there."""
-        head = self.chain.head().number
-        first = max(self._read_block + 1, self.contracts.from_block)
-        if head >= first:
-            market, registry = self.contracts.market, self.contracts.registry
-            entries = read_entries(self.chain, market, from_block=first, to_block=head)
+        """Follows the chain's events, and gives the market's history up to where it is final.
+
+        A reorganised chain is told again from its beginning.
+        """
+        tip = self._follow()
+        if tip is not None and tip.number > self._told_block:
+            entries = self._entries(self.contracts.market, self._told_block + 1)
             self.history.extend(market_events(entries))
-            self._registry_logs += self.chain.logs([registry], from_block=first, to_block=head)
-            self._read_block = head
+            registry_entries = self._entries(self.contracts.registry, self._told_block + 1)
+            self._registry_logs += [entry.log for entry in registry_entries]
+            self._told_block, self._told_hash = tip.number, tip.block_hash
         return self.history
+
+    def _follow(self) -> Block | None:
+        """The last block that is deep enough; what was told of another chain is forgotten."""
+        if self.read_only:
+            return self.chain.head()
+        tip = self._indexer.catch_up()
+        told = self.chain.block(self._told_block) if self._told_block >= 0 else None
+        if self._told_block >= 0 and (told is None or told.block_hash != self._told_hash):
+            self.history, self._registry_logs, self._told_block = MarketHistory(), [], -1
+        return tip
+
+    def _entries(self, address: Address, from_block: int) -> Sequence[LogEntry]:
+        if self.read_only:  # The index belongs to whoever writes to it.
+            first = max(from_block, self.contracts.from_block)
+            return read_entries(self.chain, address, from_block=first)
+        return self._index.entries(address, from_block)
+
+    @cached_property
+    def _index(self) -> IndexStore:
+        return IndexStore(self.engine, chain_id=self.config.chain.chain_id)
+
+    @cached_property
+    def _indexer(self) -> Indexer:
+        contracts = self.contracts
+        return Indexer(
+            self.chain,
+            self._index,
+            [contracts.market, contracts.registry],
+            start_block=contracts.from_block,
+            confirmations=self.config.chain.confirmations,
+        )
 
     def book(self) -> MeterBook:
         """All meters' terms, as the registry's events tell them."""

@@ -3,7 +3,11 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-import metering.store  # noqa: F401 (each import makes its tables known)
+# Each import makes its tables known.
+import ledger.index_store
+import ledger.outbox_store
+import ledger.settlement_store  # noqa: F401
+import metering.store  # noqa: F401
 
 context.configure(
     connection=context.config.attributes["connection"],

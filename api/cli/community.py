@@ -1,0 +1,131 @@
+"""`wattledger init`, `import`, `settle` and `statement`."""
+
+from datetime import datetime
+from pathlib import Path
+
+from api.cli.context import Options, Outcome, data_path
+from api.cli.progress import bars
+from api.config import read_config
+from api.errors import BadInput
+from api.jobs.community import open_community
+from api.jobs.create import create_community
+from api.jobs.intake import import_readings
+from api.jobs.settle import SettlementLoop
+from api.jobs.statements import statements_of_account, write_statement
+from ledger.keccak import checksum_address
+from ledger.units import from_unix_s, to_rfc3339, to_unix_s
+
+REJECTED_SHOWN = 20
+
+
+def run_init(options: Options, config_file: Path) -> Outcome:
+    """Creates a community from a TOML file."""
+    config = read_config(config_file)
+    path = data_path(options)
+    with bars(shown=not options.as_json) as progress:
+        community = create_community(path, config, progress=progress)
+    try:
+        contracts = community.contracts
+        document = {
+            "name": config.name,
+            "chain_id": config.chain.chain_id,
+            "market": checksum_address(contracts.market),
+            "registry": checksum_address(contracts.registry),
+            "token": checksum_address(contracts.token),
+            "accounts": len(config.accounts),
+            "meters": {
+                each.label or "": "0x" + each.meter_id.hex() for each in community.readings.meters()
+            },
+            "data_dir": str(path),
+        }
+    finally:
+        community.close()
+    lines = [f"{config.name}: {len(config.accounts)} members, {len(config.meters)} meters."]
+    lines += [f"{name:<9} {document[name]}" for name in ("market", "registry", "token")]
+    lines.append(f"next      wattledger import FILE --format registers-csv --data-dir {path}")
+    if config.market.period_windows == 1:
+        lines.append(
+            "warning   with periods of one window the chain betrays the load of each window"
+        )
+    return Outcome(document=document, text="\n".join(lines))
+
+
+def run_import(options: Options, file: Path, format_name: str, meter: str | None) -> Outcome:
+    """Imports a file; passed even where rows were rejected, unless all of them were."""
+    with open_community(data_path(options)) as community:
+        report = import_readings(community, file, format_name=format_name, meter=meter)
+    lines = [
+        (
+            f"{report.accepted} accepted, {report.duplicates} duplicates, "
+            f"{report.estimated} to estimate, {len(report.rejected)} rejected"
+        )
+    ]
+    where = "line" if format_name == "registers-csv" else "index"
+    lines += [f"{where} {each.position}: {each.error}" for each in report.rejected[:REJECTED_SHOWN]]
+    if len(report.rejected) > REJECTED_SHOWN:
+        lines.append(f"and {len(report.rejected) - REJECTED_SHOWN} more: see --json")
+    taken = report.accepted + report.duplicates + report.estimated
+    return Outcome(
+        document=report.to_json(), text="\n".join(lines), passed=bool(taken or not report.rejected)
+    )
+
+
+def run_settle(options: Options, until: str | None) -> Outcome:
+    """Settles what is due; not passed if an alarm holds something back."""
+    until_s = None if until is None else _instant_s("--until", until)
+    settled = []
+    with open_community(data_path(options)) as community:
+        loop = SettlementLoop(community, until_s=until_s)
+        expected = loop.first_runs_left()
+        with bars(shown=not options.as_json) as progress:
+            for each in loop.run():
+                settled.append(each)
+                progress("runs settled", len(settled), max(expected, len(settled)))
+        alarm = loop.alarm
+    runs = [
+        {
+            "period_start": to_rfc3339(from_unix_s(each.period_start_s)),
+            "run": each.run,
+            "gas_used": each.gas_used,
+        }
+        for each in settled
+    ]
+    first = sum(each.run == 0 for each in settled)
+    text = f"{first} periods settled, {len(settled) - first} revisions"
+    document: dict[str, object] = {"settled": runs, "alarm": None}
+    if alarm is not None:
+        document["alarm"] = {"code": alarm.code, "detail": alarm.detail}
+        text += f"\nalarm: {alarm}"
+    return Outcome(document=document, text=text, passed=alarm is None)
+
+
+def run_statement(options: Options, account: int, period: str | None, out: Path | None) -> Outcome:
+    """Writes statement files of one account."""
+    period_start_s = None if period is None else _instant_s("--period", period)
+    with open_community(data_path(options), read_only=True) as community:
+        count = community.refresh().account_count
+        if account >= count:
+            raise BadInput(field="ACCOUNT", rule=f"there are accounts 0 to {count - 1}")
+        directory = out or community.directory.statements_path
+        paths = [
+            write_statement(statement, directory)
+            for statement in statements_of_account(
+                community, account, period_start_s=period_start_s
+            )
+        ]
+    if not paths:
+        raise BadInput(field="--period", rule="nothing is settled for it yet")
+    return Outcome(
+        document={"files": [str(path) for path in paths]},
+        text="\n".join(str(path) for path in paths),
+    )
+
+
+def _instant_s(field: str, text: str) -> int:
+    try:
+        instant_at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(field=field, rule=f"{text!r} is not a time") from error
+    if instant_at.tzinfo is None:
+        raise BadInput(field=field, rule="a time has an offset or Z, as 2016-06-08T00:00:00Z")
+    return to_unix_s(instant_at)

@@ -1,0 +1,142 @@
+"""The demo's result in numbers: as JSON for programs, and per home for people."""
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api.jobs.community import Community
+from api.jobs.demo import DemoResult
+from ledger.settlement_store import StoredRun, StoredStatement
+from ledger.units import FIRST_MEMBER, SUPPLIER, to_unix_s
+from ledger.words import StatementRow, WindowPrice
+
+
+@dataclass(slots=True, kw_only=True)
+class HomeSums:
+    """What one account did over all settled periods, by the last run of each."""
+
+    account: int
+    name: str
+    import_wh: int = 0
+    export_wh: int = 0
+    bought_wh: int = 0
+    sold_wh: int = 0
+    amount_nano: int = 0  # What the statements say: received less paid.
+    grid_only_nano: int = 0  # The same energy at the grid's tariff.
+
+    @property
+    def saved_nano(self) -> int:
+        """How much better off than with the grid's tariff alone."""
+        return self.amount_nano - self.grid_only_nano
+
+    def add(self, row: StatementRow, price: WindowPrice) -> None:
+        """Counts one window."""
+        self.import_wh += row.import_wh
+        self.export_wh += row.export_wh
+        self.bought_wh += row.bought_wh
+        self.sold_wh += row.sold_wh
+        self.grid_only_nano += row.export_wh * price.grid_export_per_kwh
+        self.grid_only_nano -= row.import_wh * price.grid_import_per_kwh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the demo prints."""
+
+    homes: tuple[HomeSums, ...]
+    fee_nano: int
+    supplier_nano: int
+    document: Mapping[str, Any]
+
+
+def summarize(result: DemoResult, *, started_s: float) -> Summary:
+    """Sums a demo up, from what is final on its chain."""
+    community = result.community
+    history = community.refresh()
+    names = dict(enumerate(result.shape.labels, start=FIRST_MEMBER))
+    homes = {account: HomeSums(account=account, name=name) for account, name in names.items()}
+    traded_wh = supplier_nano = fee_nano = 0
+    for run, statements in last_runs(community):
+        traded_wh += sum(total.traded_wh for total in run.totals)
+        for statement in statements:
+            if statement.account in homes:
+                home = homes[statement.account]
+                home.amount_nano += statement.result.amount_nano
+                for row, price in zip(statement.result.rows, run.prices, strict=True):
+                    home.add(row, price)
+            elif statement.account == SUPPLIER:
+                supplier_nano += statement.result.amount_nano
+            else:
+                fee_nano += statement.result.amount_nano
+    periods = sum(run == 0 for _, run in history.final_order)
+    applied_nano = sum(sum(history.runs[key].deltas_nano) for key in history.final_order)
+    document = {
+        "members": len(homes),
+        "meters": len(result.shape.labels),
+        "windows": _windows(result),
+        "periods": periods,
+        "import_wh": sum(home.import_wh for home in homes.values()),
+        "export_wh": sum(home.export_wh for home in homes.values()),
+        "traded_wh": traded_wh,
+        "money_sum_nano": str(applied_nano),
+        "gas_per_member": _gas_per_member(result),
+        "balances_nano": {
+            str(account): str(nano) for account, nano in enumerate(history.balances_nano)
+        },
+        "sessions": 0,
+        "session_energy_wh": 0,
+        "deposits_micro": "0",
+        "paid_micro": "0",
+        "refunded_micro": "0",
+        "audit": result.audit.verdict if result.audit else "failed",
+        "statements_verified": result.statements - len(result.failed_statements),
+        "readings": _counts(result),
+        "saved_nano": {str(home.account): str(home.saved_nano) for home in homes.values()},
+        "data_dir": str(community.directory.path),
+        "seconds": round(time.monotonic() - started_s, 3),
+    }
+    return Summary(
+        homes=tuple(homes.values()),
+        fee_nano=fee_nano,
+        supplier_nano=supplier_nano,
+        document=document,
+    )
+
+
+def last_runs(community: Community) -> Iterator[tuple[StoredRun, list[StoredStatement]]]:
+    """The last final run of each period, with its statements."""
+    last: dict[int, StoredRun] = {}
+    for run in community.settlements.runs():
+        if run.state == "final":
+            last[run.period_start_s] = run
+    for period_start_s in sorted(last):
+        run = last[period_start_s]
+        yield run, community.settlements.statements(period_start_s, run.run)
+
+
+def _windows(result: DemoResult) -> int:
+    """Windows that lie between some meter's first and last reading."""
+    window_s = result.shape.window_s
+    windows: set[int] = set()
+    for stretch in result.community.readings.known_stretches().values():
+        first = -(-to_unix_s(stretch.first_at) // window_s)
+        windows.update(range(first, to_unix_s(stretch.last_at) // window_s))
+    return len(windows)
+
+
+def _gas_per_member(result: DemoResult) -> int:
+    accounts = result.community.refresh().account_count
+    gas = [settled.gas_used // accounts for settled in result.settled if settled.run == 0]
+    return statistics.median_low(gas) if gas else 0
+
+
+def _counts(result: DemoResult) -> dict[str, int]:
+    imported = result.imported
+    return {
+        "accepted": imported.accepted,
+        "duplicates": imported.duplicates,
+        "estimated": imported.estimated,
+        "rejected": len(imported.rejected),
+    }
