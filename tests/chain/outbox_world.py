@@ -44,8 +44,8 @@ class World:
     def _engine(self) -> Engine:
         return open_engine(f"sqlite:///{self.directory / 'ledger.sqlite'}")
 
-    def open(self) -> None:
-        self.chain = EmbeddedChain.open(self.directory, genesis_at=GENESIS_AT)
+    def open(self, genesis_at: datetime = GENESIS_AT) -> None:
+        self.chain = EmbeddedChain.open(self.directory, genesis_at=genesis_at)
         self.engine = self._engine()
         self.commits_left: int | None = None
         event.listen(self.engine, "commit", self._on_commit)
