@@ -95,8 +95,9 @@ class ChainFile:
                     "INSERT OR REPLACE INTO meta VALUES (?, ?)", (meta or {}).items()
                 )
                 self.connection.execute("COMMIT")
-            except sqlite3.Error:
-                # A full disk may have ended the transaction already; then there is nothing to undo.
+            except BaseException:
+                # Not even Ctrl-C may leave a transaction open. A full disk may have ended it
+                # already; then there is nothing to undo.
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 from ledger.chain.embedded import EmbeddedChain
 from ledger.chain.errors import Refusal, TransactionRefused
@@ -14,6 +15,7 @@ from ledger.chain.wallet import new_wallet
 from ledger.units import Address, to_unix_s
 from tests.chain.probe import Caller, probe_call
 
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # Of secp256k1.
 GENESIS_AT = datetime(2016, 5, 31, tzinfo=UTC)
 
 
@@ -144,3 +146,39 @@ def test_threads_take_turns(caller: Caller) -> None:
 
 def test_an_address_without_code_answers_with_nothing(caller: Caller) -> None:
     assert caller.chain.call(Address(b"\x05" * 20), b"") == b""
+
+
+def test_a_second_form_of_a_signature_is_refused(caller: Caller) -> None:
+    signed = caller.sign(caller.probe, probe_call("store", 1, 1))
+    # The last three items: parity of one byte, r and s of 32 bytes, each with its length before it.
+    s = int.from_bytes(signed.raw[-32:])
+    parity_at = len(signed.raw) - 67
+    flipped = {0x80: b"\x01", 0x01: b"\x80"}[signed.raw[parity_at]]
+    other = signed.raw[:parity_at] + flipped + signed.raw[parity_at + 1 : -32]
+    for raw in (other + (ORDER - s).to_bytes(32), signed.raw + b"\0"):
+        with pytest.raises(TransactionRefused) as caught:
+            caller.chain.send_raw(raw)
+        assert caught.value.reason is Refusal.BAD_TRANSACTION
+    assert caller.chain.send_raw(signed.raw) == signed.tx_hash
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, Refusal.BAD_TRANSACTION),  # Good on any chain, so on ours it is a replay.
+        ({"chainId": 5}, Refusal.WRONG_CHAIN),
+        ({"chainId": 1337}, None),
+        ({"chainId": 1337, "accessList": [], "type": 1}, None),
+    ],
+)
+def test_older_kinds_of_transactions_are_mined_if_they_name_the_chain(
+    caller: Caller, fields: dict[str, object], reason: Refusal | None
+) -> None:
+    common = {"nonce": 1, "to": "0x" + "11" * 20, "value": 0, "gas": 30_000, "gasPrice": 0}
+    raw = Account.sign_transaction(common | fields, caller.wallet.private_key).raw_transaction
+    if reason is None:
+        assert caller.mined(caller.chain.send_raw(bytes(raw))).succeeded
+    else:
+        with pytest.raises(TransactionRefused) as caught:
+            caller.chain.send_raw(bytes(raw))
+        assert caught.value.reason is reason
