@@ -5,7 +5,7 @@ import copy
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.clearing import clear_document, problem_from_json
@@ -13,7 +13,8 @@ from ledger.errors import LedgerError
 from tests.strategies import json_values, problem_documents
 
 Document = dict[str, Any]
-EXAMPLES = settings(max_examples=150)
+# A slow machine is no failure: neither an example nor drawing one has a deadline.
+EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @EXAMPLES

@@ -4,7 +4,7 @@ import copy
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.clearing import Clearing, clear, problem_from_json, result_to_json
@@ -14,13 +14,15 @@ from tests.clearing_oracle import Oracle
 from tests.strategies import energies_wh, problem_documents, small_energies_wh, weights
 
 Document = dict[str, Any]
-EXAMPLES = settings(max_examples=100)
+# A slow machine is no failure: neither an example nor drawing one has a deadline.
+EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def cleared(document: Document) -> Clearing:
     return clear(problem_from_json(document))
 
 
+@EXAMPLES
 @given(total_wh=energies_wh(), weights=weights())
 def test_shares_add_up_and_none_is_off_by_a_whole_wh(
     total_wh: int, weights: dict[AccountId, int]
