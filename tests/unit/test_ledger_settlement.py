@@ -13,8 +13,16 @@ from ledger.assignment import (
 )
 from ledger.clearing import PriceRule, Residual
 from ledger.errors import OutOfRange
-from ledger.settlement import SettlementPlan, derive_salt, plan, uncovered_accounts
-from ledger.units import BALANCE_NANO_MAX, AccountId
+from ledger.settlement import (
+    RunSalts,
+    SettlementPlan,
+    derive_salt,
+    derive_salts,
+    plan,
+    plan_salted,
+    uncovered_accounts,
+)
+from ledger.units import BALANCE_NANO_MAX, AccountId, Hash32
 from ledger.words import WindowPrice
 from tests.ledger_market import (
     HOUR_S,
@@ -371,6 +379,19 @@ def test_salts_differ_by_account_period_run_and_secret() -> None:
 def test_the_name_of_a_salt_cannot_be_read_two_ways() -> None:
     assert derive_salt(SECRET, "statement", 1, 23, 4) != derive_salt(SECRET, "statement", 12, 3, 4)
     assert derive_salt(SECRET, "totals", 5, 0) != derive_salt(SECRET, "statement", 5, 0)
+
+
+def test_salts_change_hashes_and_no_amount() -> None:
+    """An audit plans with the salts of a bundle, never with the secret."""
+    assignment = market_of().assign(FLOWS)
+    derived = plan(assignment, SECRET)
+    assert plan_salted(assignment, derive_salts(SECRET, assignment)) == derived
+    salts = RunSalts(accounts=[Hash32(bytes(32))] * 6, totals=Hash32(bytes(32)))
+    other = plan_salted(assignment, salts)
+    assert deltas_of(other) == deltas_of(derived)
+    assert other.deltas_root == derived.deltas_root
+    assert other.windows_hash != derived.windows_hash
+    assert not set(other.leaves) & set(derived.leaves)
 
 
 def test_a_plan_is_the_same_for_flows_in_any_order() -> None:
