@@ -159,22 +159,23 @@ def storage(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file whole or not at all, durably, under its final name."""
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file that can be made again, whole or not at all, under its final name."""
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text, 0o644)
+        _replace(path, text, 0o644, durable=False)
 
 
 def _write_private(path: Path, text: str) -> None:
     _replace(path, text, 0o600)
 
 
-def _replace(path: Path, text: str, mode: int) -> None:
+def _replace(path: Path, text: str, mode: int, *, durable: bool = True) -> None:
     part = path.with_name(path.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     part.replace(path)

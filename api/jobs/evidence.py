@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.datadir import storage, write_atomically
+from api.datadir import storage, write_whole
 from api.errors import BadInput
 from api.jobs.chain_rules import SharingRules
 from api.jobs.community import Community, sharing_of
@@ -115,7 +115,7 @@ def write_bundle(evidence: Evidence, path: Path) -> None:
         "balances_nano": [str(nano) for nano in evidence.balances_nano],
         "balances_at_block": evidence.balances_at_block,
     }
-    write_atomically(path, json.dumps(document) + "\n")
+    write_whole(path, json.dumps(document) + "\n")
 
 
 def read_bundle(path: Path) -> Evidence:

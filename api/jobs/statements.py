@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from api.datadir import write_atomically
+from api.datadir import write_whole
 from api.jobs.community import Community
 from ledger.merkle import StandardTree
 from ledger.periods import Schedule
@@ -43,7 +43,7 @@ def write_statement(statement: Statement, directory: Path) -> Path:
     path = directory / statement_file_name(
         statement.period_start_s, statement.account, statement.run
     )
-    write_atomically(path, json.dumps(statement_to_json(statement), indent=1) + "\n")
+    write_whole(path, json.dumps(statement_to_json(statement), indent=1) + "\n")
     return path
 
 

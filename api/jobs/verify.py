@@ -58,6 +58,7 @@ class MarketFacts:
     def __init__(self, chain: Chain, market: Address) -> None:
         self.chain = chain
         self.market = market
+        self._commitments: dict[tuple[int, int], Hash32] = {}
 
     @cached_property
     def problem(self) -> str | None:
@@ -86,17 +87,23 @@ class MarketFacts:
         head = self.chain.head().number
         return book_of_logs(self.chain.logs([self.rules.registry], from_block=0, to_block=head))
 
+    def _commitment(self, period_start_s: int, run: int) -> Hash32:
+        key = (period_start_s, run)
+        if key not in self._commitments:
+            stored = view(self.chain, MARKET, self.market, "commitmentOf", *key)
+            self._commitments[key] = Hash32(stored)
+        return self._commitments[key]
+
     def of(self, statement: Statement) -> ChainFacts:
         """The facts that one statement is compared with."""
         start_s, schedule = statement.period_start_s, self.rules.schedule
-        stored = view(self.chain, MARKET, self.market, "commitmentOf", start_s, statement.run)
         return ChainFacts(
             chain_id=self.chain.chain_id,
             market=self.market,
             window_s=schedule.window_s,
             period_windows=schedule.period_windows,
             residual=self.rules.rules.residual.value,
-            commitment=Hash32(stored),
+            commitment=self._commitment(start_s, statement.run),
             history=self.history,
             meters=meters_of(self.book, schedule, statement.account, start_s),
         )
