@@ -7,13 +7,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from api.jobs.chain_rules import ChainRules, read_rules, view
+from api.jobs.chain_rules import rules_of
 from api.jobs.evidence import ClaimedRun, Evidence, KnownReading
 from api.jobs.meter_book import book_of_logs
 from api.jobs.planning import account_states, flows_of_book, grid_of
 from ledger.assignment import Assignment, FlowCell, Tariff
+from ledger.chain.market import MarketReader
+from ledger.chain.market_values import MarketConfig
 from ledger.chain.protocol import Chain
-from ledger.chain.replay import MARKET, market_events, read_entries
+from ledger.chain.replay import market_events, read_entries
+from ledger.chain.settlement_token import TokenReader
 from ledger.errors import LedgerError
 from ledger.history import MarketEvent, MarketHistory, Run
 from ledger.keccak import domain_separator
@@ -25,7 +28,6 @@ from metering.readings import MeterId, Reading
 from metering.series import Series
 from metering.signing import verify_many
 
-TOKEN = "SettlementToken"  # noqa: S105 (a contract's name)
 Progress = Callable[[str, int, int], None]
 
 
@@ -69,18 +71,18 @@ def audit(chain: Chain, evidence: Evidence, *, progress: Progress) -> AuditRepor
     """
     report = AuditReport(readings=len(evidence.readings))
     report.compare("chain", "chain_id", evidence.chain_id, chain.chain_id)
-    rules = read_rules(chain, evidence.market, evidence.sharing)
+    config = MarketReader(chain, evidence.market).config()
     report.compare(
         "rules",
         "hash of keys or priorities",
-        evidence.sharing.hash_for(rules.rules.volume_rule),
-        rules.keys_hash,
+        evidence.sharing.hash_for(config.volume_rule),
+        config.keys_hash,
     )
-    registry_logs = chain.logs([rules.registry], from_block=0, to_block=chain.head().number)
+    registry_logs = chain.logs([config.registry], from_block=0, to_block=chain.head().number)
     book = book_of_logs(registry_logs)
-    domain = domain_separator(chain.chain_id, rules.registry)
+    domain = domain_separator(chain.chain_id, config.registry)
     _check_signatures(report, evidence.readings, book, domain, progress)
-    auditor = _Auditor(chain, evidence, rules, book, report)
+    auditor = _Auditor(chain, evidence, config, book, report)
     entries = read_entries(chain, evidence.market)
     events = list(market_events(entries))
     for place, event in enumerate(events):
@@ -113,13 +115,16 @@ class _Auditor:
         self,
         chain: Chain,
         evidence: Evidence,
-        rules: ChainRules,
+        config: MarketConfig,
         book: MeterBook,
         report: AuditReport,
     ) -> None:
         self._chain = chain
+        self._market = MarketReader(chain, evidence.market)
         self._evidence = evidence
-        self._rules = rules
+        self._config = config
+        self._schedule = config.schedule
+        self._rules = rules_of(config, evidence.sharing)
         self._book = book
         self._report = report
         self._history = MarketHistory()
@@ -138,16 +143,16 @@ class _Auditor:
         """Compares balances, custody and the list of runs."""
         report, history = self._report, self._history
         count = history.account_count
-        words = view(self._chain, MARKET, self._evidence.market, "balanceWords", 0, -(-count // 4))
-        on_chain = balances_of_words(words, count)
+        on_chain = balances_of_words(self._market.all_balance_words(), count)
         _compare_all(report, "balance of account", on_chain, history.balances_nano)
         if self._evidence.balances_at_block >= self._last_block():
             claimed = list(self._evidence.balances_nano)
             _compare_all(report, "claimed balance of account", claimed, history.balances_nano)
-        held = view(self._chain, TOKEN, self._rules.token, "balanceOf", self._evidence.market)
+        token = TokenReader(self._chain, self._config.token)
+        held_micro = token.balance_micro_of(self._evidence.market)
         owed_nano = sum(history.balances_nano)
-        if held * NANO_PER_MICRO < owed_nano:
-            report.note("custody", f"the contract holds {held} micro and owes {owed_nano} nano")
+        if held_micro * NANO_PER_MICRO < owed_nano:
+            report.note("custody", f"the market holds {held_micro} micro and owes {owed_nano} nano")
         for key in self._evidence.runs.keys() - set(history.final_order):
             report.note(_name(*key), "claimed as final, and not final on the chain")
 
@@ -159,8 +164,8 @@ class _Auditor:
         key = (event.args["periodStart"], event.args["run"])
         tariff = self._history.tariff_at(key[0])
         self._assignments[key] = Assignment(
-            schedule=self._rules.schedule,
-            rules=self._rules.rules,
+            schedule=self._schedule,
+            rules=self._rules,
             tariff=Tariff(
                 grid_import_per_kwh=tariff.grid_import_per_kwh,
                 grid_export_per_kwh=tariff.grid_export_per_kwh,
@@ -176,14 +181,14 @@ class _Auditor:
                 period_start_s=key[0],
                 run=key[1],
                 at_s=event.timestamp_s,
-                withdrawal_delay_s=self._rules.rules.withdrawal_delay_s,
+                withdrawal_delay_s=self._rules.withdrawal_delay_s,
             ),
             flows=self._flows(key[0], event.args["cutoffAt"]),
         )
 
     def _flows(self, period_start_s: int, cutoff_at_s: int) -> dict[AccountId, list[FlowCell]]:
-        grid = grid_of(self._rules.schedule, period_start_s)
-        end_s = self._rules.schedule.period_end(period_start_s)
+        grid = grid_of(self._schedule, period_start_s)
+        end_s = self._schedule.period_end(period_start_s)
         series = {
             meter_id: Series.of(meter_id, _around(known, period_start_s, end_s, cutoff_at_s))
             for meter_id, known in self._readings.items()
@@ -223,9 +228,7 @@ class _Auditor:
             zip(run.deltas_nano, derived.results, strict=True)
         ):
             report.compare(f"{where} account {account}", "delta", applied_nano, result.delta_nano)
-        stored = view(
-            self._chain, MARKET, self._evidence.market, "commitmentOf", run.period_start_s, run.run
-        )
+        stored = self._market.commitment_of(run.period_start_s, run.run)
         expected = commitment(
             statements_root=derived.tree.root,
             windows=derived.windows_hash,

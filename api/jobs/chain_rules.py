@@ -3,28 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ledger.assignment import Rules
-from ledger.chain.abi import decode_result, encode_call
-from ledger.chain.protocol import Chain
-from ledger.chain.replay import MARKET
-from ledger.clearing import PriceRule, Residual, VolumeRule
-from ledger.clearing.keys import POOL
+from ledger.chain.market_values import MarketConfig
+from ledger.clearing import VolumeRule, keys_from_json, priorities_from_json
 from ledger.keccak import keccak256
-from ledger.periods import Schedule
-from ledger.units import AccountId, Address, Hash32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainRules:
-    """What a market's constructor fixed."""
-
-    token: Address
-    registry: Address
-    schedule: Schedule
-    rules: Rules
-    keys_hash: Hash32
+from ledger.units import Hash32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,45 +29,16 @@ class SharingRules:
         return keccak256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
 
 
-def read_rules(chain: Chain, market: Address, sharing: SharingRules) -> ChainRules:
-    """Reads a market's rules from its contract."""
-    config = view(chain, MARKET, market, "config")
-    return ChainRules(
-        token=Address(config["token"]),
-        registry=Address(config["registry"]),
-        schedule=Schedule(
-            first_period_start_s=config["firstPeriodStart"],
-            window_s=config["windowS"],
-            period_windows=config["periodWindows"],
-            grace_s=config["graceS"],
-            dispute_period_s=config["disputePeriodS"],
-            finalize_within_s=config["finalizeWithinS"],
-        ),
-        rules=Rules(
-            volume_rule=list(VolumeRule)[config["volumeRule"]],
-            price_rule=list(PriceRule)[config["priceRule"]],
-            residual=list(Residual)[config["residual"]],
-            auction_k_bps=config["auctionKBps"],
-            keys={
-                POOL if producer == POOL else AccountId(int(producer)): {
-                    AccountId(int(consumer)): bps for consumer, bps in shares.items()
-                }
-                for producer, shares in sharing.keys.items()
-            },
-            priorities={
-                AccountId(int(producer)): [AccountId(consumer) for consumer in consumers]
-                for producer, consumers in sharing.priorities.items()
-            },
-            debit_max_wh=config["debitMaxWh"],
-            supplier_debit_max_nano=config["supplierDebitMaxNano"],
-            withdrawal_delay_s=config["withdrawalDelayS"],
-        ),
-        keys_hash=Hash32(config["keysHash"]),
-    )
-
-
-def view(chain: Chain, contract: str, address: Address, function: str, *arguments: Any) -> Any:
-    """Calls a contract's view function."""
-    return decode_result(
-        contract, function, chain.call(address, encode_call(contract, function, arguments))
+def rules_of(config: MarketConfig, sharing: SharingRules) -> Rules:
+    """A market's rules, with the keys that its contract holds the hash of."""
+    return Rules(
+        volume_rule=config.volume_rule,
+        price_rule=config.price_rule,
+        residual=config.residual,
+        auction_k_bps=config.auction_k_bps,
+        keys=keys_from_json(sharing.keys),
+        priorities=priorities_from_json(sharing.priorities),
+        debit_max_wh=config.debit_max_wh,
+        supplier_debit_max_nano=config.supplier_debit_max_nano,
+        withdrawal_delay_s=config.withdrawal_delay_s,
     )

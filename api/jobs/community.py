@@ -14,12 +14,14 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from api.config import CommunityConfig
 from api.datadir import DataDir, KeyRing
 from api.errors import StorageFailed
-from api.jobs.chain_rules import ChainRules, SharingRules, read_rules
+from api.jobs.chain_rules import SharingRules, rules_of
 from api.jobs.meter_book import book_of_logs
 from api.jobs.tables import migrate, require_current
 from api.settings import Settings
 from ledger.assignment import Rules
 from ledger.chain.embedded import EmbeddedChain
+from ledger.chain.market import MarketReader
+from ledger.chain.market_values import MarketConfig
 from ledger.chain.protocol import Block, Chain, Log
 from ledger.chain.replay import LogEntry, market_events, read_entries
 from ledger.chain.rpc import RpcChain
@@ -105,19 +107,19 @@ class Community:
         )
 
     @cached_property
-    def chain_rules(self) -> ChainRules:
+    def market_config(self) -> MarketConfig:
         """What the market's contract fixed."""
-        return read_rules(self.chain, self.contracts.market, sharing_of(self.config))
+        return MarketReader(self.chain, self.contracts.market).config()
 
-    @property
+    @cached_property
     def schedule(self) -> Schedule:
         """The market's time grid."""
-        return self.chain_rules.schedule
+        return self.market_config.schedule
 
-    @property
+    @cached_property
     def rules(self) -> Rules:
         """The market's rules."""
-        return self.chain_rules.rules
+        return rules_of(self.market_config, sharing_of(self.config))
 
     @property
     def reading_domain(self) -> Hash32:

@@ -2,28 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from api.config import AccountSection, CommunityConfig, MeterSection
 from api.datadir import DataDir, KeyRing
 from api.errors import BadConfig
-from api.jobs.chain_rules import view
 from api.jobs.community import ROLES, Community, open_parts, sharing_of
-from api.jobs.meter_book import CLASSES
-from ledger.chain.abi import deploy_data, encode_call
-from ledger.clearing import PriceRule, Residual, VolumeRule
-from ledger.keccak import keccak256, typed_digest
+from ledger.chain import market_calls, settlement_token
+from ledger.chain import registry as registry_calls
+from ledger.chain.market_values import MarketConfig, MarketTariff
 from ledger.outbox_states import Intent, IntentFailed
-from ledger.units import FIRST_MEMBER, NANO_PER_MICRO, Address, Hash32, to_unix_s
-from metering.meters import MeterClass
+from ledger.units import FIRST_MEMBER, NANO_PER_MICRO, Address, to_unix_s
 from metering.readings import MeterId
 from metering.store import Meter
 
-TOKEN, REGISTRY, MARKET = "SettlementToken", "MeterRegistry", "EnergyMarket"
 ENROL_BATCH = 200
-PERMIT_TYPE_HASH = keccak256(
-    b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
-)
 DEADLINE_S = 2**40  # A permit that is used at once needs no earlier end.
 Progress = Callable[[str, int, int], None]
 
@@ -110,15 +102,15 @@ def _deploy(community: Community, progress: Progress) -> None:
     from_block = community.chain.head().number
     if config.chain.token is None:
         owner = keys.wallet("owner").address
-        token = _create(community, "deploy:token", deploy_data(TOKEN, [owner]))
+        token = _create(community, "deploy:token", settlement_token.deploy(owner))
     else:
         token = Address(bytes.fromhex(config.chain.token.removeprefix("0x")))
     progress("contracts", 1, 3)
     registrar = keys.wallet("registrar").address
-    registry = _create(community, "deploy:registry", deploy_data(REGISTRY, [registrar]))
+    registry = _create(community, "deploy:registry", registry_calls.deploy(registrar))
     progress("contracts", 2, 3)
-    arguments = market_config(community, token, registry)
-    market = _create(community, "deploy:market", deploy_data(MARKET, [arguments]))
+    values = market_config(community, token, registry)
+    market = _create(community, "deploy:market", market_calls.deploy(values))
     progress("contracts", 3, 3)
     facts = {
         "token": token.hex(),
@@ -137,38 +129,38 @@ def _create(community: Community, key: str, data: bytes) -> Address:
     return entry.inclusion.contract_address
 
 
-def market_config(community: Community, token: Address, registry: Address) -> dict[str, Any]:
-    """The constructor's values, as the contract's ABI names them."""
+def market_config(community: Community, token: Address, registry: Address) -> MarketConfig:
+    """The constructor's values."""
     config, keys = community.config, community.keys
     market, tariff = config.market, config.tariff
-    return {
-        "token": token,
-        "registry": registry,
-        "owner": keys.wallet("owner").address,
-        "operator": keys.wallet("operator").address,
-        "supplier": address_of(community, 0, config.supplier),
-        "gridOperator": address_of(community, 1, config.grid_operator),
-        "firstPeriodStart": to_unix_s(market.first_period_start),
-        "windowS": market.window_s,
-        "periodWindows": market.period_windows,
-        "graceS": market.grace_s,
-        "disputePeriodS": market.dispute_period_s,
-        "finalizeWithinS": market.finalize_within_s,
-        "withdrawalDelayS": market.delay_s,
-        "volumeRule": list(VolumeRule).index(market.volume_rule),
-        "priceRule": list(PriceRule).index(market.price_rule),
-        "residual": list(Residual).index(market.residual),
-        "auctionKBps": market.auction_k_bps,
-        "keysHash": sharing_of(config).hash_for(market.volume_rule),
-        "debitMaxWh": market.debit_max_wh,
-        "supplierDebitMaxNano": market.supplier_debit_max_micro * NANO_PER_MICRO,
-        "tariff": {
-            "gridImportPerKwh": tariff.grid_import_per_kwh,
-            "gridExportPerKwh": tariff.grid_export_per_kwh,
-            "localFeePerKwh": tariff.local_fee_per_kwh,
-            "fixedPerKwh": tariff.fixed_per_kwh,
-        },
-    }
+    return MarketConfig(
+        token=token,
+        registry=registry,
+        owner=keys.wallet("owner").address,
+        operator=keys.wallet("operator").address,
+        supplier=address_of(community, 0, config.supplier),
+        grid_operator=address_of(community, 1, config.grid_operator),
+        first_period_start_s=to_unix_s(market.first_period_start),
+        window_s=market.window_s,
+        period_windows=market.period_windows,
+        grace_s=market.grace_s,
+        dispute_period_s=market.dispute_period_s,
+        finalize_within_s=market.finalize_within_s,
+        withdrawal_delay_s=market.delay_s,
+        volume_rule=market.volume_rule,
+        price_rule=market.price_rule,
+        residual=market.residual,
+        auction_k_bps=market.auction_k_bps,
+        keys_hash=sharing_of(config).hash_for(market.volume_rule),
+        debit_max_wh=market.debit_max_wh,
+        supplier_debit_max_nano=market.supplier_debit_max_micro * NANO_PER_MICRO,
+        tariff=MarketTariff(
+            grid_import_per_kwh=tariff.grid_import_per_kwh,
+            grid_export_per_kwh=tariff.grid_export_per_kwh,
+            local_fee_per_kwh=tariff.local_fee_per_kwh,
+            fixed_per_kwh=tariff.fixed_per_kwh,
+        ),
+    )
 
 
 def _enrol(community: Community, progress: Progress) -> None:
@@ -178,7 +170,7 @@ def _enrol(community: Community, progress: Progress) -> None:
         batch = members[place : place + ENROL_BATCH]
         owners = [address_of(community, account, section) for account, section in batch]
         first = FIRST_MEMBER + place
-        data = encode_call(MARKET, "enrolMany", [first, owners])
+        data = market_calls.enrol_many(first, owners)
         community.execute([community.intent(f"enrol:{first}", data, to=market)])
         progress("accounts", place + len(batch), len(members))
 
@@ -189,7 +181,7 @@ def _register(community: Community, progress: Progress) -> None:
     for meter in config.meters:
         meter_id = meter_id_of(community.keys, meter)
         meters.append(Meter(meter_id=meter_id, label=meter.label))
-        data = encode_call(REGISTRY, "begin", _term(community, meter, meter_id))
+        data = _begin_call(community, meter, meter_id)
         key = f"meter:{meter_id.hex()}"
         registry = community.contracts.registry
         intents.append(community.intent(key, data, to=registry, role="registrar"))
@@ -197,14 +189,20 @@ def _register(community: Community, progress: Progress) -> None:
     _execute_all(community, intents, "meters", progress)
 
 
-def _term(community: Community, meter: MeterSection, meter_id: MeterId) -> list[Any]:
+def _begin_call(community: Community, meter: MeterSection, meter_id: MeterId) -> bytes:
     if meter.key is None:
         key = community.keys.wallet(meter_key(meter.label)).address
     else:
         key = Address(bytes.fromhex(meter.key.removeprefix("0x")))
     valid_from = meter.valid_from or community.config.market.first_period_start
-    meter_class = CLASSES.index(MeterClass(meter.meter_class))
-    return [meter_id, key, meter.account, meter_class, meter.limit_w, to_unix_s(valid_from)]
+    return registry_calls.begin(
+        meter_id=meter_id,
+        key=key,
+        account=meter.account,
+        meter_class=registry_calls.MeterClass[meter.meter_class.upper()],
+        limit_w=meter.limit_w,
+        valid_from_s=to_unix_s(valid_from),
+    )
 
 
 def _deposit(community: Community, progress: Progress) -> None:
@@ -217,37 +215,31 @@ def _deposit(community: Community, progress: Progress) -> None:
     mints = []
     for account, amount_micro in paying:
         wallet = community.keys.wallet(account_key(account))
-        data = encode_call(TOKEN, "mint", [wallet.address, amount_micro])
+        data = settlement_token.mint(wallet.address, amount_micro)
         mints.append(community.intent(f"mint:{account}", data, to=token, role="owner"))
     _execute_all(community, mints, "wallets", progress)
-    separator = view(community.chain, TOKEN, token, "DOMAIN_SEPARATOR")
+    separator = settlement_token.TokenReader(community.chain, token).domain_separator()
     deposits = []
     for account, amount_micro in paying:
         wallet = community.keys.wallet(account_key(account))
-        digest = permit_digest(separator, wallet.address, market, amount_micro, nonce=0)
-        arguments = [
-            account, wallet.address, amount_micro, 0, DEADLINE_S, wallet.sign_digest(digest)
-        ]  # fmt: skip
-        data = encode_call(MARKET, "depositWithPermit", arguments)
+        digest = settlement_token.permit_digest(
+            separator,
+            owner=wallet.address,
+            spender=market,
+            amount_micro=amount_micro,
+            nonce=0,  # A trial wallet's first and only permit.
+            deadline_s=DEADLINE_S,
+        )
+        data = market_calls.deposit_with_permit(
+            account=account,
+            payer=wallet.address,
+            amount_micro=amount_micro,
+            nonce=0,
+            deadline_s=DEADLINE_S,
+            signature=wallet.sign_digest(digest),
+        )
         deposits.append(community.intent(f"deposit:{account}", data, to=market))
     _execute_all(community, deposits, "deposits", progress)
-
-
-def permit_digest(
-    separator: Hash32, owner: Address, spender: Address, amount_micro: int, *, nonce: int
-) -> Hash32:
-    """What an owner signs so that a spender may take tokens (ERC-2612)."""
-    words = b"".join(
-        [
-            PERMIT_TYPE_HASH,
-            owner.rjust(32, b"\0"),
-            spender.rjust(32, b"\0"),
-            amount_micro.to_bytes(32),
-            nonce.to_bytes(32),
-            DEADLINE_S.to_bytes(32),
-        ]
-    )
-    return typed_digest(separator, keccak256(words))
 
 
 def _execute_all(

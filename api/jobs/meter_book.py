@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ledger.chain.abi import decode_event
+from ledger.chain import registry
 from ledger.chain.protocol import Log
-from ledger.chain.replay import REGISTRY
 from ledger.units import AccountId, Address, from_unix_s
 from metering.meters import MeterBook, MeterClass, MeterTerm
 from metering.readings import MeterId
@@ -18,7 +17,7 @@ def book_of_logs(logs: Iterable[Log]) -> MeterBook:
     """Folds `TermBegan` and `TermEnded` into terms; a term that ends as it begins never was."""
     terms: dict[MeterId, list[MeterTerm]] = {}
     for log in logs:
-        event = decode_event(REGISTRY, log)
+        event = registry.event_of(log)
         if event is None:
             continue
         if event.name == "TermBegan":

@@ -1,7 +1,7 @@
 """Calldata, gas and outbox keys of a run."""
 
-from ledger.chain.abi import encode_call
-from ledger.chain.replay import MARKET
+from ledger.chain import market_calls
+from ledger.chain.market_values import Proposal
 from ledger.settlement import SettlementPlan
 from ledger.settlement_store import StoredRun
 
@@ -13,29 +13,31 @@ GAS_MAX = 16_777_216  # Of one transaction (EIP-7825).
 
 def proposal_call(function: str, planned: SettlementPlan) -> bytes:
     """Calldata of `propose` or `settle`."""
-    proposal = {
-        "periodStart": planned.period_start_s,
-        "run": planned.run,
-        "cutoffAt": planned.cutoff_at_s,
-        "statementsRoot": planned.tree.root,
-        "totalsHash": planned.totals_hash,
-    }
-    shorts = [{"account": a, "shortfallNano": nano} for a, nano in planned.shorts]
-    prices = [price.word for price in planned.prices]
-    return encode_call(MARKET, function, [proposal, prices, list(planned.deltas), shorts])
+    call = market_calls.settle if function == "settle" else market_calls.propose
+    return call(
+        Proposal(
+            period_start_s=planned.period_start_s,
+            run=planned.run,
+            cutoff_at_s=planned.cutoff_at_s,
+            statements_root=planned.tree.root,
+            totals_hash=planned.totals_hash,
+        ),
+        prices=[price.word for price in planned.prices],
+        deltas=planned.deltas,
+        shortfalls_nano=dict(planned.shorts),
+    )
 
 
 def finalize_call(run: StoredRun) -> bytes:
     """Calldata of `finalize`."""
-    arguments = [
-        run.period_start_s,
-        run.run,
-        run.cutoff_at_s,
-        run.statements_root,
-        run.windows_hash,
-        list(run.deltas),
-    ]
-    return encode_call(MARKET, "finalize", arguments)
+    return market_calls.finalize(
+        period_start_s=run.period_start_s,
+        run=run.run,
+        cutoff_at_s=run.cutoff_at_s,
+        statements_root=run.statements_root,
+        windows_hash=run.windows_hash,
+        deltas=run.deltas,
+    )
 
 
 def gas_limit(planned: SettlementPlan) -> int:

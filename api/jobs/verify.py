@@ -7,12 +7,13 @@ from pathlib import Path
 
 from api.datadir import storage
 from api.errors import BadInput
-from api.jobs.chain_rules import ChainRules, SharingRules, read_rules, view
 from api.jobs.meter_book import book_of_logs
 from api.jobs.statements import meters_of
 from ledger.chain.errors import BadAbiValue, ContractReverted
+from ledger.chain.market import MarketReader
+from ledger.chain.market_values import MarketConfig
 from ledger.chain.protocol import Chain
-from ledger.chain.replay import MARKET, read_history
+from ledger.chain.replay import read_history
 from ledger.history import MarketHistory
 from ledger.statement_file import statement_from_json
 from ledger.statements import Statement
@@ -20,7 +21,7 @@ from ledger.units import Address, Hash32
 from ledger.verify import ChainFacts, Check, check_alone, check_with_chain
 from metering.meters import MeterBook
 
-NO_SHARING = SharingRules(keys={}, priorities={})
+NO_COMMITMENT = Hash32(bytes(32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class MarketFacts:
     def __init__(self, chain: Chain, market: Address) -> None:
         self.chain = chain
         self.market = market
+        self._reader = MarketReader(chain, market)
         self._commitments: dict[tuple[int, int], Hash32] = {}
 
     @cached_property
@@ -66,15 +68,15 @@ class MarketFacts:
         if not self.chain.code(self.market):
             return "no contract at this address"
         try:
-            _ = self.rules
+            _ = self.config
         except (ContractReverted, BadAbiValue) as error:
             return f"not an EnergyMarket: {error}"
         return None
 
     @cached_property
-    def rules(self) -> ChainRules:
+    def config(self) -> MarketConfig:
         """What the contract fixed."""
-        return read_rules(self.chain, self.market, NO_SHARING)
+        return self._reader.config()
 
     @cached_property
     def history(self) -> MarketHistory:
@@ -85,24 +87,23 @@ class MarketFacts:
     def book(self) -> MeterBook:
         """All meters' terms."""
         head = self.chain.head().number
-        return book_of_logs(self.chain.logs([self.rules.registry], from_block=0, to_block=head))
+        return book_of_logs(self.chain.logs([self.config.registry], from_block=0, to_block=head))
 
     def _commitment(self, period_start_s: int, run: int) -> Hash32:
         key = (period_start_s, run)
         if key not in self._commitments:
-            stored = view(self.chain, MARKET, self.market, "commitmentOf", *key)
-            self._commitments[key] = Hash32(stored)
+            self._commitments[key] = self._reader.commitment_of(*key) or NO_COMMITMENT
         return self._commitments[key]
 
     def of(self, statement: Statement) -> ChainFacts:
         """The facts that one statement is compared with."""
-        start_s, schedule = statement.period_start_s, self.rules.schedule
+        start_s, schedule = statement.period_start_s, self.config.schedule
         return ChainFacts(
             chain_id=self.chain.chain_id,
             market=self.market,
             window_s=schedule.window_s,
             period_windows=schedule.period_windows,
-            residual=self.rules.rules.residual.value,
+            residual=self.config.residual.value,
             commitment=self._commitment(start_s, statement.run),
             history=self.history,
             meters=meters_of(self.book, schedule, statement.account, start_s),

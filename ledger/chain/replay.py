@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from ledger.chain.abi import decode_call, decode_event
+from ledger.chain import market_calls
 from ledger.chain.errors import BadAbiValue, ChainUnavailable, UnknownAbiName
 from ledger.chain.protocol import Chain, Log
 from ledger.history import MarketEvent, MarketHistory
 from ledger.units import Address, Hash32
 
-MARKET = "EnergyMarket"
-REGISTRY = "MeterRegistry"
 _WITH_CALLDATA = frozenset({"Proposed"})
 
 
@@ -40,18 +38,18 @@ class ReadEntry:
 def market_events(entries: Iterable[LogEntry]) -> Iterator[MarketEvent]:
     """Decodes a market's logs, in their order."""
     for entry in entries:
-        event = decode_event(MARKET, entry.log)
+        event = market_calls.event_of(entry.log)
         if event is None:
             continue
-        call = _call_of(event.name, entry.tx_input)
+        deltas, prices = _words_of(event.name, entry.tx_input)
         yield MarketEvent(
             name=event.name,
             args=event.arguments,
             timestamp_s=entry.timestamp_s,
             block_number=entry.log.block_number,
             tx_hash=entry.log.tx_hash,
-            deltas=tuple(call.get("deltas", ())),
-            prices=tuple(call.get("prices", ())),
+            deltas=deltas,
+            prices=prices,
         )
 
 
@@ -70,7 +68,7 @@ def read_entries(
             if block is None:
                 raise ChainUnavailable(rule=f"the chain does not show its block {number}")
             times_s[number] = block.timestamp_s
-        event = decode_event(MARKET, log)
+        event = market_calls.event_of(log)
         if event is not None and event.name in _WITH_CALLDATA and log.tx_hash not in inputs:
             transaction = chain.transaction(log.tx_hash)
             inputs[log.tx_hash] = transaction.data if transaction else b""
@@ -87,11 +85,12 @@ def read_history(chain: Chain, market: Address, *, from_block: int = 0) -> Marke
     return history
 
 
-def _call_of(event_name: str, tx_input: bytes | None) -> dict[str, Any]:
-    """Arguments of `propose` or `settle`; none if the operator is a contract that wraps the call."""
+def _words_of(event_name: str, tx_input: bytes | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Delta and price words of a proposal; none if a contract of the operator wraps the call."""
     if event_name not in _WITH_CALLDATA or not tx_input:
-        return {}
+        return (), ()
     try:
-        return decode_call(MARKET, tx_input)[1]
+        call = market_calls.parse_settlement_input(tx_input)
     except (UnknownAbiName, BadAbiValue):
-        return {}
+        return (), ()
+    return tuple(call.deltas), tuple(call.prices or ())
