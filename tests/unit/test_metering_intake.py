@@ -178,6 +178,12 @@ def test_a_limit_is_the_one_of_the_terms_between_the_two_readings() -> None:
     assert outcome(*rows, terms=[small, large])[2] == {2: "register_jump"}
 
 
+def test_a_term_that_ends_at_the_earlier_reading_lends_its_limit_no_more() -> None:
+    large = term(limit_w=50_000, valid_until=NOON)
+    small = term(limit_w=1_000, valid_from=NOON)
+    assert outcome(at(0, 0), at(1, 1_101), terms=[large, small])[2] == {1: "register_jump"}
+
+
 def test_a_time_in_the_future_is_refused_beyond_what_clocks_differ() -> None:
     late = NOON + CLOCK_TOLERANCE
     batch = checked(reading(late, 1), reading(late + timedelta(seconds=1), 2), book=BOOK)

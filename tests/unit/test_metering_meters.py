@@ -86,6 +86,22 @@ def test_the_term_at_an_instant_is_the_one_that_covers_it() -> None:
         book.term_at(meter(2), NOON)
 
 
+def test_a_term_accepts_its_closing_register_but_does_not_cover_it() -> None:
+    ended = term(valid_from=NOON, valid_until=NOON + HOUR)
+    assert [ended.covers(NOON + hours * HOUR) for hours in (-1, 0, 1, 2)] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert [ended.accepts(NOON + hours * HOUR) for hours in (-1, 0, 1, 2)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
 def test_a_book_lists_meters_and_accounts_in_order_whatever_order_the_terms_came_in() -> None:
     terms = [term(meter(3), account=2), term(meter(1), account=5), term(meter(2), account=2)]
     for book in (MeterBook(terms), MeterBook(reversed(terms))):

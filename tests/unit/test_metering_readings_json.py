@@ -40,6 +40,7 @@ def test_what_was_written_is_read_again() -> None:
         ({"taken_at": "2016-06-01T00:00:00.5Z"}, "bad_time"),
         ({"meter_id": "DE_KN_residential1"}, "bad_row"),
         ({"meter_id": "0x" + "0 " * 32}, "bad_row"),
+        ({"meter_id": "0x" + "00" * 20 + " " * 24}, "bad_row"),
         ({"meter_id": "00" * 33}, "bad_row"),
         ({"meter_id": 7}, "bad_row"),
         ({"signature": "0x"}, "bad_signature"),
