@@ -5,6 +5,7 @@ what happens. Statements and chain facts are read back from it as the service wo
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ledger.assignment import AccountState, Assignment, FlowCell, Rules, Tariff
@@ -301,3 +302,14 @@ def market_of(
         if member_micro:
             market.deposit(account, member_micro)
     return market
+
+
+def importing(wh: int, account: int = 3) -> Flows:
+    """One account that takes this much from the grid in the first window, and nobody else."""
+    return {account: [(wh, 0), (0, 0), (0, 0)]}
+
+
+def with_state(assignment: Assignment, account: int, **changes: int) -> Assignment:
+    accounts = list(assignment.accounts)
+    accounts[account] = replace(accounts[account], **changes)
+    return replace(assignment, accounts=accounts)

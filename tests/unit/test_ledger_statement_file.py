@@ -20,14 +20,7 @@ FLOWS: Flows = {2: [(0, 600), (0, 1), (5, 0)], 3: [(900, 0), (1, 0), (0, 0)]}
 METER = StatementMeter(meter_id=bytes(range(32)), meter_class="imported")
 INT_FIELDS = ("chain_id", "account", "run", "window_s")
 AMOUNT_FIELDS = ("amount_nano", "applied_before_nano", "shortfall_nano")
-BYTES32_FIELDS = (
-    "totals_salt",
-    "salt",
-    "leaf",
-    "statements_root",
-    "deltas_root",
-    "transaction",
-)
+BYTES32_FIELDS = ("totals_salt", "salt", "leaf", "statements_root", "deltas_root", "transaction")
 LIST_FIELDS = ("rows", "prices", "totals", "proof", "meters")
 INSTANT_FIELDS = ("period_start", "cutoff_at")
 TOP_FIELDS = (

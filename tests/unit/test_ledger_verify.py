@@ -270,6 +270,11 @@ def test_a_statement_fails_where_the_contract_stores_no_commitment(cases: dict[s
     assert failed_names(case.statement(), facts) == {"commitment"}
 
 
+def test_a_statement_with_other_windows_than_the_market_has_fails(cases: dict[str, Case]) -> None:
+    case = cases["run 0, account 2"]
+    assert failed_names(case.statement(), replace(case.facts, period_windows=4)) == {"rules"}
+
+
 def test_the_statement_of_another_run_does_not_pass_for_this_one(cases: dict[str, Case]) -> None:
     first, revised = cases["run 0, account 2"], cases["run 1, account 2"]
     assert "commitment" in failed_names(first.statement(), revised.facts)
