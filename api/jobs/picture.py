@@ -66,6 +66,7 @@ def draw_day(day: Day, *, window_s: int, path: Path) -> None:
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_xlim(0, 24)
         axes.set_xticks(range(0, 25, 3), [f"{hour:02d}:00" for hour in range(0, 25, 3)])
+        axes.yaxis.set_major_formatter(lambda height, _place: f"{abs(height):g}")
         axes.set_xlabel(f"{date}, UTC")
         axes.set_ylabel(f"kWh in {window_s // 60} minutes\n← taken        fed in →")
         share = _share_pct(day)
