@@ -21,6 +21,7 @@ from ledger.units import (
 DAY_S = 86_400
 WINDOW_S_DEFAULT = 900
 LIMIT_W_DEFAULT = 100_000
+LABEL_CHARS_MAX = 200
 SUPPLIER_DEBIT_MAX_MICRO = 2**50 // NANO_PER_MICRO
 
 
@@ -113,7 +114,7 @@ class TariffSection(_Section):
 class AccountSection(_Section):
     """A member. Without an address a trial key is made and kept in the data directory."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=LABEL_CHARS_MAX)
     address: AddressText | None = None
     deposit_micro: int = Field(default=0, ge=0)  # Trial accounts only: minted and paid in.
 
@@ -121,7 +122,7 @@ class AccountSection(_Section):
 class MeterSection(_Section):
     """A meter. Without a key its readings are signed by a key in the data directory."""
 
-    label: str = Field(min_length=1, max_length=200)
+    label: str = Field(min_length=1, max_length=LABEL_CHARS_MAX)
     account: int = Field(ge=FIRST_MEMBER)
     meter_class: Literal["certified", "gateway", "imported"] = Field(
         default="imported", alias="class"

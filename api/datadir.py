@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,14 @@ from api.errors import CommunityExists, NoCommunity, StorageFailed, WrongVersion
 from ledger.chain.wallet import Wallet
 
 FORMAT = "wattledger.data/1"
+DEMO = "demo"
 _MARK = "wattledger.json"
 _CONFIG = "community.json"
 _KEYS = "keys.json"
 _COMPLETE = "complete"
+PICTURE = "day.svg"
+# What lies in a data directory besides its mark: first what says that the rest is whole.
+_CONTENTS = (_COMPLETE, "wattledger.db*", "chain", "statements", _KEYS, PICTURE, "*.part", _CONFIG)
 
 
 class DataDir:
@@ -38,7 +43,12 @@ class DataDir:
         """Where statement files are written by default."""
         return self.path / "statements"
 
-    def create(self, config_json: str) -> None:
+    @property
+    def picture_path(self) -> Path:
+        """Where a demo draws the neighbourhood's day."""
+        return self.path / PICTURE
+
+    def create(self, config_json: str, *, for_demo: bool = False) -> None:
         """Makes the directory for a new community, or takes up one whose making was interrupted.
 
         Raises:
@@ -56,7 +66,8 @@ class DataDir:
                     raise CommunityExists(
                         data_dir=str(self.path), rule="the directory is not empty"
                     )
-                _write_private(self.path / _MARK, json.dumps({"format": FORMAT}))
+                mark = {"format": FORMAT, "made_by": DEMO if for_demo else "init"}
+                _write_private(self.path / _MARK, json.dumps(mark))
             self._check_format()
             if not (self.path / _CONFIG).exists():
                 _write_private(self.path / _CONFIG, config_json)
@@ -84,13 +95,23 @@ class DataDir:
         with storage(self.path):
             _write_private(self.path / _COMPLETE, "")
 
-    def has_config(self) -> bool:
-        """Whether somebody began to make a community here, in this version's format."""
+    def is_demo(self) -> bool:
+        """Whether a demo of this version's format began to make a community here."""
         with storage(self.path):
             if not (self.path / _MARK).exists():
                 return False
             self._check_format()
-            return (self.path / _CONFIG).exists()
+            return self._mark().get("made_by") == DEMO and (self.path / _CONFIG).exists()
+
+    def empty(self) -> None:
+        """Removes a community, and nothing that somebody else put into the directory."""
+        with storage(self.path):
+            for pattern in _CONTENTS:
+                for path in self.path.glob(pattern):
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
 
     def config_json(self) -> str:
         """The configuration that the community was made from."""
@@ -103,13 +124,17 @@ class DataDir:
             return KeyRing(self.path / _KEYS)
 
     def _check_format(self) -> None:
-        text = (self.path / _MARK).read_text(encoding="utf-8")
-        try:
-            found = json.loads(text).get("format", "")
-        except (json.JSONDecodeError, AttributeError):
-            found = "unreadable"
+        found = self._mark().get("format", "unreadable")
         if found != FORMAT:
             raise WrongVersion(data_dir=str(self.path), found=str(found), expected=FORMAT)
+
+    def _mark(self) -> dict[str, object]:
+        text = (self.path / _MARK).read_bytes().decode("utf-8", errors="replace")
+        try:
+            mark = json.loads(text)
+        except json.JSONDecodeError:
+            return {}
+        return mark if isinstance(mark, dict) else {}
 
 
 class KeyRing:

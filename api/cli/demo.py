@@ -11,8 +11,6 @@ from api.jobs.demo import DemoResult, demo_file, run_demo_job
 from api.jobs.picture import busiest_day, draw_day
 from api.jobs.summary import Summary, summarize
 
-PICTURE = "day.svg"
-
 
 def run_demo(options: Options, *, registers: Path | None, charging: str, days: int) -> Outcome:
     """Does the demo; passed if nothing is wrong anywhere."""
@@ -45,7 +43,7 @@ def _draw(result: DemoResult) -> Path | None:
     day = busiest_day(result.community)
     if day is None:
         return None
-    path = result.community.directory.path / PICTURE
+    path = result.community.directory.picture_path
     draw_day(day, window_s=result.shape.window_s, path=path)
     return path
 

@@ -20,7 +20,9 @@ DEADLINE_S = 2**40  # A permit that is used at once needs no earlier end.
 Progress = Callable[[str, int, int], None]
 
 
-def create_community(path: Path, config: CommunityConfig, *, progress: Progress) -> Community:
+def create_community(
+    path: Path, config: CommunityConfig, *, progress: Progress, for_demo: bool = False
+) -> Community:
     """Makes a data directory and everything on the chain; run again, it goes on where it stopped.
 
     Raises:
@@ -29,7 +31,7 @@ def create_community(path: Path, config: CommunityConfig, *, progress: Progress)
         LedgerError: chain or disk refuse.
     """
     directory = DataDir(path)
-    directory.create(config.model_dump_json())
+    directory.create(config.model_dump_json(), for_demo=for_demo)
     stored = CommunityConfig.model_validate_json(directory.config_json())
     if stored != config:
         raise BadConfig(

@@ -1,6 +1,5 @@
 """The demo: a file of cumulative registers becomes a settled, verified, audited community."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from api.config import (
     DAY_S,
+    LABEL_CHARS_MAX,
     AccountSection,
     ChainSection,
     CommunityConfig,
@@ -92,6 +92,10 @@ def shape_of(file: Path, days: int) -> RegistersShape:
     for row in registers.rows():
         instants[row.label].append((to_unix_s(row.taken_at), row.import_wh, row.export_wh))
     rows = {label: sorted(own) for label, own in instants.items()}
+    for label in rows:
+        if len(label) > LABEL_CHARS_MAX:
+            rule = f"a meter_id has at most {LABEL_CHARS_MAX} characters: {label[:20]!r}…"
+            raise BadInput(field=str(file), rule=rule)
     starts_s = [own[0][0] for own in rows.values() if own]
     if not starts_s:
         raise BadInput(field=str(file), rule="no row has a reading")
@@ -168,7 +172,7 @@ def run_demo_job(file: Path, data_path: Path, *, days: int, progress: Progress) 
     progress("reading the file", 1, 1)
     config = config_of_shape(shape)
     remove_earlier_demo(data_path)
-    community = create_community(data_path, config, progress=progress)
+    community = create_community(data_path, config, progress=progress, for_demo=True)
     try:
         imported = import_registers(community, file, until_s=shape.until_s)
         progress("readings signed and checked", imported.accepted, imported.accepted)
@@ -189,17 +193,14 @@ def remove_earlier_demo(data_path: Path) -> None:
         DataDirectoryInUse: a process works with it.
     """
     directory = DataDir(data_path)
-    if not directory.has_config():
+    if not directory.is_demo():
         return
     config = CommunityConfig.model_validate_json(directory.config_json())
-    if config.name != DEMO_NAME or config.chain.clock != "data":
-        return
     if directory.chain_path.exists():
         EmbeddedChain.open(
             directory.chain_path, chain_id=config.chain.chain_id, genesis_at=from_unix_s(0)
         ).close()
-    with storage(data_path):
-        shutil.rmtree(data_path)
+    directory.empty()
 
 
 def _settle(result: DemoResult, progress: Progress) -> None:
