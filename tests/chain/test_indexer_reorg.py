@@ -93,16 +93,20 @@ def test_a_reorg_above_the_confirmations_is_never_indexed(desk: Desk) -> None:
     assert desk.indexed() == before
 
 
-def test_a_reorg_in_the_middle_of_reading_does_not_mix_two_chains(desk: Desk) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_reorg_in_the_middle_of_reading_does_not_mix_two_chains(desk: Desk, when: str) -> None:
     for number in range(1, 7):
         desk.node.count(desk.contract, number)
 
     class Reorging(FlakyChain):
-        """Drops three blocks right after the events were read."""
+        """Drops three blocks right before or after the events are read."""
 
         def logs(self, *args: object, **kwargs: object) -> list[Log]:
+            is_first = not self.calls["logs"]
+            if is_first and when == "before":
+                desk.node.reorg(3)
             found: list[Log] = super().logs(*args, **kwargs)  # type: ignore[arg-type]
-            if self.calls["logs"] == 1:
+            if is_first and when == "after":
                 desk.node.reorg(3)
             return found
 
