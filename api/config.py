@@ -151,6 +151,14 @@ class CommunityConfig(_Section):
         for place, meter in enumerate(self.meters):
             if meter.account >= FIRST_MEMBER + len(self.accounts):
                 raise ValueError(f"meters[{place}].account: no account {meter.account}")
+        for account in {meter.account for meter in self.meters}:
+            limit_w = sum(meter.limit_w for meter in self.meters if meter.account == account)
+            largest_wh = limit_w * self.market.window_s // 3_600
+            if largest_wh > self.market.debit_max_wh:
+                raise ValueError(
+                    f"market.debit_max_wh: account {account} can draw {largest_wh} Wh in a window, "
+                    "and a settlement above the cap would never be accepted"
+                )
         labels = [meter.label for meter in self.meters]
         if len(set(labels)) != len(labels):
             raise ValueError("meters: a label is given twice")

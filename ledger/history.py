@@ -4,6 +4,7 @@ The service plans from it, the audit re-derives from it, and neither asks a tabl
 fold is pure: the same events in the same order give the same history.
 """
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -100,8 +101,8 @@ class MarketHistory:
         self.last_revision_at_s = 0
         self.pending: tuple[int, int] | None = None
         self._accounts: defaultdict[int, _Ledger] = defaultdict(_Ledger)
-        self._applied_nano: defaultdict[int, int] = defaultdict(int)
-        self._applied_at_proposal: dict[int, dict[int, int]] = {}
+        self._applied_nano = array("q")  # By account, over all final runs.
+        self._applied_at_proposal: dict[int, array[int]] = {}
         self._enrolled_at_proposal: dict[tuple[int, int], int] = {}
         self._handlers: Mapping[str, Callable[[MarketEvent], None]] = {
             "AccountEnrolled": self._enrolled,
@@ -169,7 +170,8 @@ class MarketHistory:
         """
         applied = self._applied_at_proposal.get(period_start_s, self._applied_nano)
         own_micro = self._accounts[account].own_micro(period_start_s)
-        return applied.get(account, 0) + own_micro * NANO_PER_MICRO
+        applied_nano = applied[account] if account < len(applied) else 0
+        return applied_nano + own_micro * NANO_PER_MICRO
 
     def request_at(self, account: int) -> tuple[int, int]:
         """The account's withdrawal request: when, and how many micro; zeros if none."""
@@ -201,6 +203,7 @@ class MarketHistory:
     def _enrolled(self, event: MarketEvent) -> None:
         self.owners.append(event.args["owner"])
         self.balances_nano.append(0)
+        self._applied_nano.append(0)
 
     def _moved(self, event: MarketEvent) -> None:
         self.owners[event.args["account"]] = event.args["to"]
@@ -259,7 +262,7 @@ class MarketHistory:
         self.pending = key
         self._enrolled_at_proposal[key] = self.account_count
         if key[1] == 0:
-            self._applied_at_proposal[key[0]] = dict(self._applied_nano)
+            self._applied_at_proposal[key[0]] = self._applied_nano[:]
 
     def _short(self, event: MarketEvent) -> None:
         run = self.runs[(event.args["periodStart"], event.args["run"])]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ledger.errors import OutOfRange
 from ledger.units import PERIOD_WINDOWS_MAX
 
+WINDOW_S_MAX = 2**32 - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -18,6 +20,10 @@ class Schedule:
     finalize_within_s: int
 
     def __post_init__(self) -> None:
+        if self.window_s < 1:
+            raise OutOfRange(
+                field="window_s", value=self.window_s, value_min=1, value_max=WINDOW_S_MAX
+            )
         if not 1 <= self.period_windows <= PERIOD_WINDOWS_MAX:
             raise OutOfRange(
                 field="period_windows",

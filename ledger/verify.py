@@ -6,11 +6,21 @@ The first five need nothing but the file; the others compare it with what the ch
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ledger.history import MarketHistory, Run
+from ledger.assignment import Rules
+from ledger.clearing import PriceRule, VolumeRule
+from ledger.history import AccountLimits, GridTariff, MarketHistory, Run
 from ledger.keccak import keccak256
 from ledger.statements import Statement, StatementMeter
 from ledger.units import FIRST_MEMBER, Address, Hash32
-from ledger.words import commitment, deltas_root, pack, prices_hash
+from ledger.words import (
+    StatementRow,
+    WindowPrice,
+    WindowTotals,
+    commitment,
+    deltas_root,
+    pack,
+    prices_hash,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +41,7 @@ class ChainFacts:
     window_s: int
     period_windows: int
     residual: str
+    rules: Rules  # Its keys and priorities are not on the chain, and not needed here.
     commitment: Hash32  # As stored by the contract; zero if none.
     history: MarketHistory
     meters: tuple[StatementMeter, ...]  # Of this account in this period, by the registry.
@@ -65,6 +76,8 @@ def check_with_chain(statement: Statement, facts: ChainFacts) -> Iterator[Check]
     yield Check(name="final", passed=True, detail="this run is final on the chain")
     yield from _parts_checks(statement, run)
     yield from _delta_checks(statement, run, facts)
+    if statement.account < len(run.deltas_nano):
+        yield from check_rules(statement, facts)
     if statement.meters is not None:
         yield _equal("meters", "meters", _spell(statement.meters), _spell(facts.meters))
 
@@ -125,6 +138,85 @@ def _delta_checks(statement: Statement, run: Run, facts: ChainFacts) -> Iterator
         "applied_before_nano",
         statement.applied_before_nano,
         history.applied_nano(run.period_start_s, account, before_run=run.run),
+    )
+
+
+def check_rules(statement: Statement, facts: ChainFacts) -> Iterator[Check]:
+    """Whether price, limits, cover and the account's share follow the market's rules.
+
+    What depends on everybody's rows (an auction's price, shares by keys) is for the audit.
+    """
+    history, account, start_s = facts.history, statement.account, statement.period_start_s
+    tariff = history.tariff_at(start_s)
+    limits = history.limits_at(account, start_s)
+    is_uncovered = account >= FIRST_MEMBER and (
+        history.cover_nano(account, start_s)
+        < sum(row.import_wh for row in statement.rows) * tariff.grid_import_per_kwh
+    )
+    wrong = {"price": "", "limits": "", "cover": "", "share": ""}
+    windows = zip(statement.rows, statement.prices, statement.totals, strict=True)
+    for place, (row, price, total) in enumerate(windows):
+        expected = _price_by_rule(facts.rules, tariff, total)
+        if expected is not None and price.local_per_kwh != expected:
+            wrong["price"] = f"prices[{place}]: stated {price.local_per_kwh}, is {expected}"
+        if limits is not None and _breaks(limits, row, price):
+            wrong["limits"] = f"rows[{place}]: trades outside the account's limits"
+        if account >= FIRST_MEMBER and row.uncovered != is_uncovered and facts.meters:
+            wrong["cover"] = f"rows[{place}]: uncovered is {row.uncovered}, is {is_uncovered}"
+        if not _share_fits(facts.rules, limits, row, price, total):
+            wrong["share"] = f"rows[{place}], totals[{place}]: not the share by the volume rule"
+    for name, detail in wrong.items():
+        yield Check(name=name, passed=not detail, detail=detail or name)
+
+
+def _price_by_rule(rules: Rules, tariff: GridTariff, total: WindowTotals) -> int | None:
+    """The price that the rule gives from the community's sums; None where it needs all bids."""
+    low = tariff.grid_export_per_kwh
+    high = tariff.grid_import_per_kwh - tariff.local_fee_per_kwh
+    match rules.price_rule:
+        case PriceRule.MID_MARKET:
+            return (low + high) // 2
+        case PriceRule.FIXED:
+            return tariff.fixed_per_kwh
+        case PriceRule.SUPPLY_DEMAND_RATIO:
+            demand_wh = total.import_wh
+            traded_wh = min(total.export_wh, demand_wh)
+            if demand_wh == 0:
+                return low
+            return (high * (demand_wh - traded_wh) + low * traded_wh) // demand_wh
+    return None
+
+
+def _breaks(limits: AccountLimits, row: StatementRow, price: WindowPrice) -> bool:
+    pays = price.local_per_kwh + price.local_fee_per_kwh
+    return (row.bought_wh > 0 and limits.max_buy_per_kwh < pays) or (
+        row.sold_wh > 0 and limits.min_sell_per_kwh > price.local_per_kwh
+    )
+
+
+def _share_fits(
+    rules: Rules,
+    limits: AccountLimits | None,
+    row: StatementRow,
+    price: WindowPrice,
+    total: WindowTotals,
+) -> bool:
+    """Under proportional volumes: everything eligible is traded, each within 1 Wh of its share."""
+    if rules.volume_rule is not VolumeRule.PROPORTIONAL or rules.price_rule is PriceRule.AUCTION:
+        return True
+    traded_wh, demand_wh, supply_wh = (
+        total.traded_wh,
+        total.eligible_import_wh,
+        total.eligible_export_wh,
+    )
+    pays = price.local_per_kwh + price.local_fee_per_kwh
+    buys = not row.uncovered and (limits is None or limits.max_buy_per_kwh >= pays)
+    sells = limits is None or limits.min_sell_per_kwh <= price.local_per_kwh
+    import_wh, export_wh = row.import_wh * buys, row.export_wh * sells
+    return (
+        traded_wh == min(demand_wh, supply_wh)
+        and abs(row.bought_wh * demand_wh - import_wh * traded_wh) < max(demand_wh, 1)
+        and abs(row.sold_wh * supply_wh - export_wh * traded_wh) < max(supply_wh, 1)
     )
 
 

@@ -257,6 +257,7 @@ class MemoryMarket:
             window_s=self.schedule.window_s,
             period_windows=self.schedule.period_windows,
             residual=str(self.rules.residual),
+            rules=self.rules,
             commitment=self.commitments[(planned.period_start_s, planned.run)],
             history=self.history,
             meters=meters,

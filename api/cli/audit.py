@@ -18,7 +18,7 @@ def run_audit(
     if export is not None:
         return _export(options, export)
     evidence = read_bundle(bundle) if bundle is not None else _own_evidence(options)
-    with chain_of(options, rpc) as chain, bars(shown=not options.as_json) as progress:
+    with chain_of(options, rpc) as (chain, _market), bars(shown=not options.as_json) as progress:
         if chain is None:
             raise BadInput(field="--rpc", rule="there is no chain: give --rpc or --data-dir")
         report = audit(chain, evidence, progress=progress)

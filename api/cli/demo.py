@@ -29,6 +29,7 @@ def run_demo(options: Options, *, registers: Path | None, charging: str, days: i
             and result.audit.verdict == "ok"
             and not result.failed_statements
             and result.alarm is None
+            and result.imported.accepted
         )
         return Outcome(
             document={**summary.document, "picture": str(picture) if picture else None},

@@ -20,7 +20,7 @@ from api.config import (
 from api.datadir import DataDir, storage
 from api.errors import BadInput
 from api.jobs.audit import AuditReport, audit
-from api.jobs.community import Community
+from api.jobs.community import LEAD_S, Community
 from api.jobs.create import create_community
 from api.jobs.evidence import evidence_of
 from api.jobs.intake import ImportReport, import_registers
@@ -35,6 +35,7 @@ from ledger.units import (
     MICRO_PER_TOKEN,
     NANO_PER_MICRO,
     from_unix_s,
+    to_rfc3339,
     to_unix_s,
 )
 from metering.registers_csv import read_registers
@@ -100,6 +101,9 @@ def shape_of(file: Path, days: int) -> RegistersShape:
     if not starts_s:
         raise BadInput(field=str(file), rule="no row has a reading")
     first_day_s = min(starts_s) // DAY_S * DAY_S
+    if first_day_s < LEAD_S:
+        rule = f"a reading of {to_rfc3339(from_unix_s(min(starts_s)))}: that is no meter's clock"
+        raise BadInput(field=str(file), rule=rule)
     until_s = first_day_s + days * DAY_S
     kept = {label: [row for row in own if row[0] <= until_s] for label, own in rows.items()}
     return RegistersShape(

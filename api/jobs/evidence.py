@@ -14,6 +14,7 @@ from api.errors import BadInput
 from api.jobs.chain_rules import SharingRules
 from api.jobs.community import Community, sharing_of
 from ledger.errors import LedgerError
+from ledger.json_text import parse_json
 from ledger.keccak import checksum_address
 from ledger.settlement import RunSalts
 from ledger.units import Address, Hash32, from_unix_s, to_rfc3339, to_unix_s
@@ -127,7 +128,7 @@ def read_bundle(path: Path) -> Evidence:
     with storage(path):
         text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        document = json.loads(text)
+        document: Any = parse_json(text)
         if document["format"] != FORMAT:
             raise BadInput(field="format", rule=f"must be {FORMAT!r}")
         return Evidence(
@@ -141,7 +142,7 @@ def read_bundle(path: Path) -> Evidence:
         )
     except KeyError as error:
         raise BadInput(field=str(error.args[0]), rule="is missing from the bundle") from error
-    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BadInput(field="bundle", rule=f"does not have its form: {error}") from error
 
 

@@ -1,12 +1,11 @@
 """Checks a statement file by itself and against a chain."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from api.datadir import storage
-from api.errors import BadInput
+from api.jobs.chain_rules import SharingRules, rules_of
 from api.jobs.meter_book import book_of_logs
 from api.jobs.statements import meters_of
 from ledger.chain.errors import BadAbiValue, ContractReverted
@@ -15,12 +14,14 @@ from ledger.chain.market_values import MarketConfig
 from ledger.chain.protocol import Chain
 from ledger.chain.replay import read_history
 from ledger.history import MarketHistory
+from ledger.json_text import parse_json
 from ledger.statement_file import statement_from_json
 from ledger.statements import Statement
 from ledger.units import Address, Hash32
 from ledger.verify import ChainFacts, Check, check_alone, check_with_chain
 from metering.meters import MeterBook
 
+NO_SHARING = SharingRules(keys={}, priorities={})
 NO_COMMITMENT = Hash32(bytes(32))
 
 
@@ -42,15 +43,11 @@ def read_statement(file: Path) -> Statement:
 
     Raises:
         BadStatement: naming the field and the rule that it breaks.
-        BadInput: it is not JSON.
+        NotJson: it is not JSON.
     """
     with storage(file):
         text = file.read_text(encoding="utf-8", errors="replace")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(field=str(file), rule=f"is not JSON: {error}") from error
-    return statement_from_json(document)
+    return statement_from_json(parse_json(text))
 
 
 class MarketFacts:
@@ -104,6 +101,7 @@ class MarketFacts:
             window_s=schedule.window_s,
             period_windows=schedule.period_windows,
             residual=self.config.residual.value,
+            rules=rules_of(self.config, NO_SHARING),
             commitment=self._commitment(start_s, statement.run),
             history=self.history,
             meters=meters_of(self.book, schedule, statement.account, start_s),

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from ledger.clearing.errors import EmptyDocument, NotJson
+from ledger.json_text import require_shallow
 
 DIGITS_MAX = 40  # No field holds as many, and Python gives up at some 4,300.
 
@@ -20,12 +21,11 @@ def parse_document(text: str) -> object:
     content = text.removeprefix("\ufeff")  # Editors write a byte-order mark, members send it.
     if not content.strip():
         raise EmptyDocument
+    require_shallow(content)
     try:
         return json.loads(content, object_pairs_hook=_object, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise NotJson(reason=str(error)) from error
-    except RecursionError as error:
-        raise NotJson(reason="nested more deeply than any problem") from error
 
 
 def _object(pairs: list[tuple[str, object]]) -> object:
