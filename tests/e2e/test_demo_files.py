@@ -186,6 +186,22 @@ def test_a_label_that_is_no_label_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert (ran.code, ran.document["error"]["code"]) == (1, "bad_input")
 
 
+def test_a_clock_that_was_never_set_is_named(cli: Cli, tmp_path: Path) -> None:
+    file = write(tmp_path / "r.csv", home("a", start_s=0, step_s=3_600, count=25))
+    ran = run_demo(cli, file, tmp_path / "data")
+    assert (ran.code, ran.document["error"]["code"]) == (1, "bad_input")
+    assert "1970-01-01T00:00:00Z" in ran.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_file_of_the_future_fails_and_says_so(cli: Cli, tmp_path: Path) -> None:
+    file = write(tmp_path / "r.csv", home("a", start_s=4_070_908_800, step_s=3_600, count=25))
+    ran = run_demo(cli, file, tmp_path / "data")
+    assert (ran.code, ran.document["readings"]["rejected"]) == (1, 25)
+    text = cli("demo", "--registers", file, "--data-dir", tmp_path / "data").out
+    assert "time_in_future" in text
+
+
 def test_a_missing_file_and_a_directory_are_named(cli: Cli, tmp_path: Path) -> None:
     for file in (tmp_path / "nowhere.csv", tmp_path):
         ran = run_demo(cli, file, tmp_path / "data")
