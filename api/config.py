@@ -41,6 +41,7 @@ def _address(text: str) -> str:
 Instant = Annotated[datetime, AfterValidator(_utc)]
 AddressText = Annotated[str, AfterValidator(_address)]
 AccountText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")]
+ByName = Field(strict=False)  # TOML has no enumerations: their names are strings.
 Price = Annotated[int, Field(ge=0, le=PRICE_PER_KWH_MAX)]
 
 
@@ -75,9 +76,9 @@ class MarketSection(_Section):
     dispute_period_s: int = Field(default=DAY_S // 4, ge=0)
     finalize_within_s: int = Field(default=DAY_S // 4, ge=0)
     withdrawal_delay_s: int | None = Field(default=None, ge=0)
-    volume_rule: VolumeRule = VolumeRule.PROPORTIONAL
-    price_rule: PriceRule = PriceRule.MID_MARKET
-    residual: Residual = Residual.SETTLED
+    volume_rule: Annotated[VolumeRule, ByName] = VolumeRule.PROPORTIONAL
+    price_rule: Annotated[PriceRule, ByName] = PriceRule.MID_MARKET
+    residual: Annotated[Residual, ByName] = Residual.SETTLED
     auction_k_bps: int = Field(default=5_000, ge=0, le=10_000)
     keys: dict[AccountText | Literal["pool"], dict[AccountText, int]] = {}
     priorities: dict[AccountText, list[int]] = {}
@@ -181,7 +182,7 @@ def read_config(path: Path) -> CommunityConfig:
 def config_of(document: dict[str, object], source: str) -> CommunityConfig:
     """Checks a configuration that was read already."""
     try:
-        return CommunityConfig.model_validate(document, strict=False)
+        return CommunityConfig.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"

@@ -40,7 +40,8 @@ def run_init(options: Options, config_file: Path) -> Outcome:
         }
     finally:
         community.close()
-    lines = [f"{config.name}: {len(config.accounts)} members, {len(config.meters)} meters."]
+    counts = f"{_count(len(config.accounts), 'member')}, {_count(len(config.meters), 'meter')}"
+    lines = [f"{config.name}: {counts}."]
     lines += [f"{name:<9} {document[name]}" for name in ("market", "registry", "token")]
     lines.append(f"next      wattledger import FILE --format registers-csv --data-dir {path}")
     if config.market.period_windows == 1:
@@ -91,7 +92,7 @@ def run_settle(options: Options, until: str | None) -> Outcome:
         for each in settled
     ]
     first = sum(each.run == 0 for each in settled)
-    text = f"{first} periods settled, {len(settled) - first} revisions"
+    text = f"{_count(first, 'period')} settled, {_count(len(settled) - first, 'revision')}"
     document: dict[str, object] = {"settled": runs, "alarm": None}
     if alarm is not None:
         document["alarm"] = {"code": alarm.code, "detail": alarm.detail}
@@ -119,6 +120,10 @@ def run_statement(options: Options, account: int, period: str | None, out: Path 
         document={"files": [str(path) for path in paths]},
         text="\n".join(str(path) for path in paths),
     )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _instant_s(field: str, text: str) -> int:
