@@ -45,9 +45,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
 
     /* CONSTRUCTOR */
 
-    constructor(
-        Config memory config_
-    ) EnergyMarketState(config_) {}
+    constructor(Config memory config_) EnergyMarketState(config_) {}
 
     /* MODIFIERS */
 
@@ -56,9 +54,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
         _;
     }
 
-    modifier onlyAccount(
-        uint32 account
-    ) {
+    modifier onlyAccount(uint32 account) {
         _book.requireAccountsAddress(account);
         _;
     }
@@ -66,18 +62,12 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     /* EXTERNAL: ACCOUNTS */
 
     /// @inheritdoc IEnergyMarket
-    function enrol(
-        uint32 account,
-        address owner_
-    ) external onlyOperator {
+    function enrol(uint32 account, address owner_) external onlyOperator {
         _enrol(account, owner_);
     }
 
     /// @inheritdoc IEnergyMarket
-    function enrolMany(
-        uint32 account,
-        address[] calldata owners
-    ) external onlyOperator {
+    function enrolMany(uint32 account, address[] calldata owners) external onlyOperator {
         if (owners.length > ENROL_MAX) {
             revert EnergyMarket_TooManyAccounts(owners.length, ENROL_MAX);
         }
@@ -87,42 +77,29 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IEnergyMarket
-    function nameRecovery(
-        uint32 account,
-        address recovery
-    ) external {
+    function nameRecovery(uint32 account, address recovery) external {
         _book.nameRecovery(account, recovery);
     }
 
     /// @inheritdoc IEnergyMarket
-    function requestMove(
-        uint32 account,
-        address to
-    ) external {
+    function requestMove(uint32 account, address to) external {
         _book.requestMove(account, to);
     }
 
     /// @inheritdoc IEnergyMarket
-    function cancelMove(
-        uint32 account
-    ) external {
+    function cancelMove(uint32 account) external {
         _book.cancelMove(account);
     }
 
     /// @inheritdoc IEnergyMarket
-    function executeMove(
-        uint32 account
-    ) external {
+    function executeMove(uint32 account) external {
         _book.executeMove(account, WITHDRAWAL_DELAY_S);
     }
 
     /* EXTERNAL: MONEY IN AND OUT */
 
     /// @inheritdoc IEnergyMarket
-    function deposit(
-        uint32 account,
-        uint64 amountMicro
-    ) external nonReentrant {
+    function deposit(uint32 account, uint64 amountMicro) external nonReentrant {
         _book.known(account);
         _deposit(account, msg.sender, amountMicro);
     }
@@ -160,18 +137,14 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IEnergyMarket
-    function requestWithdrawal(
-        uint32 account,
-        uint64 amountMicro
-    ) external onlyAccount(account) {
+    function requestWithdrawal(uint32 account, uint64 amountMicro) external onlyAccount(account) {
         _requestWithdrawal(account, amountMicro);
     }
 
     /// @inheritdoc IEnergyMarket
-    function requestWithdrawalBySig(
-        Withdrawal calldata request,
-        bytes calldata signature
-    ) external {
+    function requestWithdrawalBySig(Withdrawal calldata request, bytes calldata signature)
+        external
+    {
         // Check.
         bytes32 structHash = keccak256(abi.encode(WITHDRAWAL_TYPEHASH, request));
         _requireSigned(request.account, structHash, signature);
@@ -182,9 +155,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IEnergyMarket
-    function withdraw(
-        uint32 account
-    ) external nonReentrant returns (uint64 amountMicro) {
+    function withdraw(uint32 account) external nonReentrant returns (uint64 amountMicro) {
         Request memory request = _requests[account];
         uint256 maturesAt = request.requestedAt + WITHDRAWAL_DELAY_S;
 
@@ -193,7 +164,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
 
         // Check: nobody leaves the bill of a settlement under way behind.
         if (block.timestamp < maturesAt) revert EnergyMarket_NotMatured(account, maturesAt);
-        Periods.Progress memory progress = _progress;
+        Periods.Progress memory progress = Periods.unpack(_progress);
         if (
             progress.stateNow(_schedule()) == PendingState.proposed
                 && progress.proposedAt < maturesAt
@@ -215,10 +186,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IEnergyMarket
-    function setLimits(
-        PriceLimits calldata limits,
-        bytes calldata signature
-    ) external {
+    function setLimits(PriceLimits calldata limits, bytes calldata signature) external {
         uint32 account = limits.account;
 
         // Check.
@@ -251,7 +219,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     ) external onlyOperator {
         // Check.
         if (DISPUTE_PERIOD_S == 0) revert EnergyMarket_DisputePeriodIsZero();
-        Periods.Progress memory progress = _progress;
+        Periods.Progress memory progress = Periods.unpack(_progress);
         _requireTurn(progress, proposal);
 
         // Effects. What is still marked as proposed here is past its time.
@@ -261,7 +229,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
         uint256 tariff = _tariffs.at(proposal.periodStart);
         _publish(progress.accountCount, tariff, proposal, prices, deltas, shorts);
         progress.open(proposal.periodStart, proposal.run);
-        _progress = progress;
+        _progress = progress.pack();
     }
 
     /// @inheritdoc IEnergyMarket
@@ -274,7 +242,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
         uint256[] calldata deltas
     ) external {
         // Check.
-        Periods.Progress memory progress = _progress;
+        Periods.Progress memory progress = Periods.unpack(_progress);
         progress.requireReady(_schedule(), periodStart, run);
         bytes32 deltasRoot = DeltaWords.root(deltas);
         bytes32 commitment =
@@ -295,7 +263,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     ) external onlyOperator {
         // Check.
         if (DISPUTE_PERIOD_S != 0) revert EnergyMarket_DisputePeriodIsNotZero(DISPUTE_PERIOD_S);
-        Periods.Progress memory progress = _progress;
+        Periods.Progress memory progress = Periods.unpack(_progress);
         _requireTurn(progress, proposal);
 
         // Effects.
@@ -307,22 +275,21 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     /// @inheritdoc IEnergyMarket
     function cancel() external onlyOperator {
         // Check.
-        Periods.Progress memory progress = _progress;
+        Periods.Progress memory progress = Periods.unpack(_progress);
         if (progress.stateNow(_schedule()) != PendingState.proposed) {
             revert EnergyMarket_NotPending(progress.periodStart, progress.run);
         }
 
         // Effects.
-        _progress.state = PendingState.cancelled;
+        progress.state = PendingState.cancelled;
+        _progress = progress.pack();
         emit ProposalCancelled(progress.periodStart, progress.run);
     }
 
     /* EXTERNAL: ROLES */
 
     /// @inheritdoc IEnergyMarket
-    function announceOwner(
-        address next
-    ) external {
+    function announceOwner(address next) external {
         _roster.announceOwner(next);
     }
 
@@ -332,9 +299,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IEnergyMarket
-    function announceOperator(
-        address next
-    ) external {
+    function announceOperator(address next) external {
         _roster.announceOperator(next);
     }
 
@@ -344,10 +309,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IEnergyMarket
-    function announceTariff(
-        Tariff calldata next,
-        uint64 startsAt
-    ) external {
+    function announceTariff(Tariff calldata next, uint64 startsAt) external {
         _roster.requireOwner();
         Tariffs.requireValid(next, PRICE_RULE);
         _tariffs.announce(next, startsAt, WITHDRAWAL_DELAY_S, PERIOD_S);
@@ -355,7 +317,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
 
     /// @inheritdoc IEnergyMarket
     function enactTariff() external {
-        Periods.Progress memory progress = _progress;
+        Periods.Progress memory progress = Periods.unpack(_progress);
         uint256 proposedUntil = progress.nextPeriodStart;
         if (progress.state != PendingState.none && progress.run == 0) proposedUntil += PERIOD_S;
         _tariffs.enact(WITHDRAWAL_DELAY_S, proposedUntil);
@@ -364,11 +326,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     /* INTERNAL */
 
     /// @dev The caller is inside {nonReentrant}, and has checked account and payer.
-    function _deposit(
-        uint32 account,
-        address payer,
-        uint64 amountMicro
-    ) private {
+    function _deposit(uint32 account, address payer, uint64 amountMicro) private {
         // Check.
         if (amountMicro == 0) revert EnergyMarket_ZeroAmount(account);
         uint256 amountNano = amountMicro * NANO_PER_MICRO;
@@ -390,10 +348,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
         }
     }
 
-    function _requestWithdrawal(
-        uint32 account,
-        uint64 amountMicro
-    ) private {
+    function _requestWithdrawal(uint32 account, uint64 amountMicro) private {
         if (amountMicro == 0) {
             delete _requests[account];
         } else {
@@ -404,11 +359,10 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
     }
 
     /// @dev Typed data of an account: signed by its address, by a key or by a contract (ERC-1271).
-    function _requireSigned(
-        uint32 account,
-        bytes32 structHash,
-        bytes calldata signature
-    ) private view {
+    function _requireSigned(uint32 account, bytes32 structHash, bytes calldata signature)
+        private
+        view
+    {
         address signer = _book.known(account);
         bytes32 digest = _hashTypedDataV4(structHash);
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
@@ -416,20 +370,18 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
         }
     }
 
-    function _useNonce(
-        mapping(uint32 => uint256) storage nonces,
-        uint32 account,
-        uint256 nonce
-    ) private {
+    function _useNonce(mapping(uint32 => uint256) storage nonces, uint32 account, uint256 nonce)
+        private
+    {
         uint256 lastNonce = nonces[account];
         if (nonce <= lastNonce) revert EnergyMarket_NonceUsed(account, nonce, lastNonce);
         nonces[account] = nonce;
     }
 
-    function _requireTurn(
-        Periods.Progress memory progress,
-        Proposal calldata proposal
-    ) private view {
+    function _requireTurn(Periods.Progress memory progress, Proposal calldata proposal)
+        private
+        view
+    {
         uint32 finalRuns_ = _finalRuns(progress, proposal.periodStart);
         progress.requireTurn(_schedule(), proposal, finalRuns_);
     }
@@ -500,7 +452,7 @@ contract EnergyMarket is EnergyMarketState, ReentrancyGuardTransient {
             _revisions[periodStart] = run;
         }
         progress.close(_schedule(), run);
-        _progress = progress;
+        _progress = progress.pack();
         _words.applyRun(deltas, capNano, SUPPLIER_DEBIT_MAX_NANO);
         emit Finalized(periodStart, run);
     }

@@ -40,7 +40,7 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
     /* STORAGE */
 
     uint256[2048] internal _words; // by {LaneBalances}
-    Periods.Progress internal _progress;
+    uint256 internal _progress; // {Periods-Progress} in one word
     Roles.Roster internal _roster;
     TariffHistory.History internal _tariffs;
     AccountBook.Book internal _book;
@@ -55,9 +55,7 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
 
     /* CONSTRUCTOR */
 
-    constructor(
-        Config memory config_
-    ) EIP712("Wattledger", "1") {
+    constructor(Config memory config_) EIP712("Wattledger", "1") {
         Configs.requireValid(config_);
         _config = Configs.encode(config_);
         TOKEN = IERC20(config_.token);
@@ -71,7 +69,9 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
         SUPPLIER_DEBIT_MAX_NANO = config_.supplierDebitMaxNano;
         PRICE_RULE = config_.priceRule;
 
-        _progress.nextPeriodStart = uint48(config_.firstPeriodStart); // checked by {Configs}
+        Periods.Progress memory progress; // all zero but the start
+        progress.nextPeriodStart = config_.firstPeriodStart;
+        _progress = progress.pack();
         _tariffs.start(config_.tariff, config_.firstPeriodStart);
         _roster.start(config_.owner, config_.operator);
         _enrol(0, config_.supplier);
@@ -107,43 +107,32 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
 
     /// @inheritdoc IEnergyMarket
     function accountCount() external view returns (uint32) {
-        return _progress.accountCount;
+        return Periods.unpack(_progress).accountCount;
     }
 
     /// @inheritdoc IEnergyMarket
-    function addressOf(
-        uint32 account
-    ) external view returns (address) {
+    function addressOf(uint32 account) external view returns (address) {
         return _book.addressOf[account];
     }
 
     /// @inheritdoc IEnergyMarket
-    function recoveryOf(
-        uint32 account
-    ) external view returns (address) {
+    function recoveryOf(uint32 account) external view returns (address) {
         return _book.recoveryOf[account];
     }
 
     /// @inheritdoc IEnergyMarket
-    function moveOf(
-        uint32 account
-    ) external view returns (Move memory) {
+    function moveOf(uint32 account) external view returns (Move memory) {
         return _book.moveOf[account];
     }
 
     /// @inheritdoc IEnergyMarket
-    function balanceOf(
-        uint32 account
-    ) external view returns (uint64) {
+    function balanceOf(uint32 account) external view returns (uint64) {
         _book.known(account);
         return uint64(_words.get(account)); // a lane has 64 bits
     }
 
     /// @inheritdoc IEnergyMarket
-    function balanceWords(
-        uint256 from,
-        uint256 to
-    ) external view returns (uint256[] memory words) {
+    function balanceWords(uint256 from, uint256 to) external view returns (uint256[] memory words) {
         words = new uint256[](to - from);
         for (uint256 i = from; i < to; ++i) {
             words[i - from] = _words[i];
@@ -151,52 +140,38 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
     }
 
     /// @inheritdoc IEnergyMarket
-    function requestOf(
-        uint32 account
-    ) external view returns (Request memory) {
+    function requestOf(uint32 account) external view returns (Request memory) {
         return _requests[account];
     }
 
     /// @inheritdoc IEnergyMarket
-    function availableOf(
-        uint32 account
-    ) external view returns (uint64) {
+    function availableOf(uint32 account) external view returns (uint64) {
         _book.known(account);
         return uint64(_availableNano(account)); // at most the balance
     }
 
     /// @inheritdoc IEnergyMarket
-    function limitsNonce(
-        uint32 account
-    ) external view returns (uint256) {
+    function limitsNonce(uint32 account) external view returns (uint256) {
         return _limitsNonces[account];
     }
 
     /// @inheritdoc IEnergyMarket
-    function withdrawalNonce(
-        uint32 account
-    ) external view returns (uint256) {
+    function withdrawalNonce(uint32 account) external view returns (uint256) {
         return _withdrawalNonces[account];
     }
 
     /// @inheritdoc IEnergyMarket
-    function limitsOf(
-        uint32 account
-    ) external view returns (Limits[] memory) {
+    function limitsOf(uint32 account) external view returns (Limits[] memory) {
         return _limits[account];
     }
 
     /// @inheritdoc IEnergyMarket
-    function permitUsed(
-        bytes32 digest
-    ) external view returns (bool) {
+    function permitUsed(bytes32 digest) external view returns (bool) {
         return _permitsUsed[digest];
     }
 
     /// @inheritdoc IEnergyMarket
-    function tariffAt(
-        uint64 periodStart
-    ) external view returns (Tariff memory) {
+    function tariffAt(uint64 periodStart) external view returns (Tariff memory) {
         return Tariffs.unpack(_tariffs.at(periodStart));
     }
 
@@ -212,7 +187,7 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
 
     /// @inheritdoc IEnergyMarket
     function pending() external view returns (Pending memory) {
-        Periods.Progress memory progress = _progress;
+        Periods.Progress memory progress = Periods.unpack(_progress);
         return Pending({
             periodStart: progress.periodStart,
             run: progress.run,
@@ -223,27 +198,22 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
 
     /// @inheritdoc IEnergyMarket
     function nextPeriodStart() external view returns (uint64) {
-        return _progress.nextPeriodStart;
+        return Periods.unpack(_progress).nextPeriodStart;
     }
 
     /// @inheritdoc IEnergyMarket
-    function finalRuns(
-        uint64 periodStart
-    ) external view returns (uint32) {
-        return _finalRuns(_progress, periodStart);
+    function finalRuns(uint64 periodStart) external view returns (uint32) {
+        return _finalRuns(Periods.unpack(_progress), periodStart);
     }
 
     /// @inheritdoc IEnergyMarket
-    function commitmentOf(
-        uint64 periodStart,
-        uint32 run
-    ) external view returns (bytes32) {
+    function commitmentOf(uint64 periodStart, uint32 run) external view returns (bytes32) {
         return _commitments[periodStart][run];
     }
 
     /// @inheritdoc IEnergyMarket
     function lastRevisionAt() external view returns (uint64) {
-        return _progress.lastRevisionAt;
+        return Periods.unpack(_progress).lastRevisionAt;
     }
 
     /* INTERNAL */
@@ -257,26 +227,23 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
         });
     }
 
-    function _enrol(
-        uint32 account,
-        address owner_
-    ) internal {
+    function _enrol(uint32 account, address owner_) internal {
         // Check.
-        uint32 next = _progress.accountCount;
+        Periods.Progress memory progress = Periods.unpack(_progress);
+        uint32 next = progress.accountCount;
         if (account != next) revert EnergyMarket_NotNextAccount(account, next);
         if (next >= ACCOUNTS_MAX) revert EnergyMarket_TooManyAccounts(next, ACCOUNTS_MAX);
         if (owner_ == address(0)) revert EnergyMarket_ZeroAddress();
 
         // Effects.
-        _progress.accountCount = uint16(next + 1); // at most 8,192
+        progress.accountCount = next + 1;
+        _progress = progress.pack();
         _book.addressOf[account] = owner_;
         emit AccountEnrolled(account, owner_);
     }
 
     /// @dev The balance less a matured withdrawal request.
-    function _availableNano(
-        uint32 account
-    ) internal view returns (uint256) {
+    function _availableNano(uint32 account) internal view returns (uint256) {
         uint256 balanceNano = _words.get(account);
         Request memory request = _requests[account];
         if (block.timestamp < request.requestedAt + WITHDRAWAL_DELAY_S) return balanceNano;
@@ -284,10 +251,11 @@ abstract contract EnergyMarketState is IEnergyMarket, EIP712 {
         return balanceNano > requestedNano ? balanceNano - requestedNano : 0;
     }
 
-    function _finalRuns(
-        Periods.Progress memory progress,
-        uint64 periodStart
-    ) internal view returns (uint32) {
+    function _finalRuns(Periods.Progress memory progress, uint64 periodStart)
+        internal
+        view
+        returns (uint32)
+    {
         if (!progress.isSettled(_schedule(), periodStart)) return 0;
         return 1 + _revisions[periodStart];
     }

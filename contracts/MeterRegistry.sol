@@ -23,9 +23,7 @@ contract MeterRegistry is IMeterRegistry, EIP712 {
 
     /* CONSTRUCTOR */
 
-    constructor(
-        address registrar_
-    ) EIP712("Wattledger", "1") {
+    constructor(address registrar_) EIP712("Wattledger", "1") {
         if (registrar_ == address(0)) revert MeterRegistry_ZeroRegistrar();
         registrar = registrar_;
         emit RegistrarChanged(registrar_);
@@ -79,10 +77,7 @@ contract MeterRegistry is IMeterRegistry, EIP712 {
     }
 
     /// @inheritdoc IMeterRegistry
-    function end(
-        bytes32 meterId,
-        uint64 validUntil
-    ) external onlyRegistrar {
+    function end(bytes32 meterId, uint64 validUntil) external onlyRegistrar {
         Term[] storage terms = _terms[meterId];
 
         // Check.
@@ -97,9 +92,7 @@ contract MeterRegistry is IMeterRegistry, EIP712 {
     }
 
     /// @inheritdoc IMeterRegistry
-    function announceRegistrar(
-        address next
-    ) external onlyRegistrar {
+    function announceRegistrar(address next) external onlyRegistrar {
         _announced = next;
         emit RegistrarAnnounced(next);
     }
@@ -115,20 +108,14 @@ contract MeterRegistry is IMeterRegistry, EIP712 {
     /* VIEW */
 
     /// @inheritdoc IMeterRegistry
-    function termsOf(
-        bytes32 meterId
-    ) external view returns (Term[] memory) {
+    function termsOf(bytes32 meterId) external view returns (Term[] memory) {
         return _terms[meterId];
     }
 
     /* INTERNAL */
 
     /// @dev A change takes effect now or later, and never reaches into what was said before.
-    function _requireNoRewrite(
-        bytes32 meterId,
-        uint64 at,
-        uint256 earliest
-    ) private view {
+    function _requireNoRewrite(bytes32 meterId, uint64 at, uint256 earliest) private view {
         if (earliest < block.timestamp) earliest = block.timestamp;
         if (at < earliest || at == OPEN) {
             revert MeterRegistry_RewritesHistory(meterId, at, uint64(earliest));

@@ -11,9 +11,11 @@ import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20P
 contract SettlementToken is ERC20, ERC20Permit, Ownable {
     /* CONSTRUCTOR */
 
-    constructor(
-        address owner_
-    ) ERC20("Wattledger Demo Token", "WDT") ERC20Permit("Wattledger Demo Token") Ownable(owner_) {}
+    constructor(address owner_)
+        ERC20("Wattledger Demo Token", "WDT")
+        ERC20Permit("Wattledger Demo Token")
+        Ownable(owner_)
+    {}
 
     /* EXTERNAL */
 
@@ -24,10 +26,7 @@ contract SettlementToken is ERC20, ERC20Permit, Ownable {
     /// - The caller must be the owner.
     ///
     /// @param amountMicro In base units (10^-6).
-    function mint(
-        address to,
-        uint256 amountMicro
-    ) external onlyOwner {
+    function mint(address to, uint256 amountMicro) external onlyOwner {
         _mint(to, amountMicro);
     }
 

@@ -259,25 +259,16 @@ interface IEnergyMarket {
     /// - `account` must be the next index (this makes a repeated call fail, not enrol twice).
     /// - At most 8,192 accounts.
     /// - The owner must not be zero.
-    function enrol(
-        uint32 account,
-        address owner
-    ) external;
+    function enrol(uint32 account, address owner) external;
 
     /// @notice Enrols several accounts at once, from `account` on; at most 256. As {enrol}.
-    function enrolMany(
-        uint32 account,
-        address[] calldata owners
-    ) external;
+    function enrolMany(uint32 account, address[] calldata owners) external;
 
     /// @notice Names who may begin a move of the account; zero for nobody. Emits {RecoveryNamed}.
     ///
     /// Requirements:
     /// - The caller must be the account's address.
-    function nameRecovery(
-        uint32 account,
-        address recovery
-    ) external;
+    function nameRecovery(uint32 account, address recovery) external;
 
     /// @notice Begins a move of the account to another address. Emits {MoveRequested}.
     ///
@@ -285,19 +276,14 @@ interface IEnergyMarket {
     /// - The caller must be the account's address or its recovery address.
     /// - The recovery address must not replace a move that the account's own address began.
     /// - The new address must not be zero.
-    function requestMove(
-        uint32 account,
-        address to
-    ) external;
+    function requestMove(uint32 account, address to) external;
 
     /// @notice Ends a move that is under way. Emits {MoveCancelled}.
     ///
     /// Requirements:
     /// - The caller must be the account's address.
     /// - A move must be under way.
-    function cancelMove(
-        uint32 account
-    ) external;
+    function cancelMove(uint32 account) external;
 
     /// @notice Completes a move; anyone may call. Emits {AccountMoved}. The new address starts
     /// without a recovery address.
@@ -305,9 +291,7 @@ interface IEnergyMarket {
     /// Requirements:
     /// - A move must be under way.
     /// - The withdrawal delay must have passed since it began.
-    function executeMove(
-        uint32 account
-    ) external;
+    function executeMove(uint32 account) external;
 
     /* MONEY IN AND OUT */
 
@@ -317,10 +301,7 @@ interface IEnergyMarket {
     /// - The account must be enrolled, the amount not zero.
     /// - The balance afterwards must be at most 2^50 nano.
     /// - The contract's token balance must rise by exactly the amount.
-    function deposit(
-        uint32 account,
-        uint64 amountMicro
-    ) external;
+    function deposit(uint32 account, uint64 amountMicro) external;
 
     /// @notice Pays into an account from `payer`'s wallet by the payer's ERC-2612 permit; anyone
     /// relays it. Emits {Deposited}.
@@ -349,20 +330,14 @@ interface IEnergyMarket {
     ///
     /// Requirements:
     /// - The caller must be the account's address.
-    function requestWithdrawal(
-        uint32 account,
-        uint64 amountMicro
-    ) external;
+    function requestWithdrawal(uint32 account, uint64 amountMicro) external;
 
     /// @notice The same by the account's EIP-712 `Withdrawal`; anyone relays it.
     ///
     /// Requirements:
     /// - The signature must be the account's address's (ECDSA with low s, or ERC-1271).
     /// - The nonce must be above the last one of this account and message type.
-    function requestWithdrawalBySig(
-        Withdrawal calldata request,
-        bytes calldata signature
-    ) external;
+    function requestWithdrawalBySig(Withdrawal calldata request, bytes calldata signature) external;
 
     /// @notice Pays out a matured withdrawal request, in whole base units of the token.
     /// @dev Emits {Withdrawn}. Rounded down: what is below one base unit stays on the account.
@@ -373,9 +348,7 @@ interface IEnergyMarket {
     /// - No proposal may be pending that was made before the request matured.
     ///
     /// @return amountMicro The amount paid: the request, or the balance if that is less.
-    function withdraw(
-        uint32 account
-    ) external returns (uint64 amountMicro);
+    function withdraw(uint32 account) external returns (uint64 amountMicro);
 
     /// @notice Sets an account's price limits; anyone relays them. Emits {LimitsSet}. Of the limits
     /// that are effective at a period's start the last one set counts.
@@ -384,10 +357,7 @@ interface IEnergyMarket {
     /// - The account must be enrolled.
     /// - The signature must be the account's address's (ECDSA with low s, or ERC-1271).
     /// - The nonce must be above the last one of this account and message type.
-    function setLimits(
-        PriceLimits calldata limits,
-        bytes calldata signature
-    ) external;
+    function setLimits(PriceLimits calldata limits, bytes calldata signature) external;
 
     /* SETTLEMENT */
 
@@ -455,9 +425,7 @@ interface IEnergyMarket {
     ///
     /// Requirements:
     /// - The caller must be the owner.
-    function announceOwner(
-        address next
-    ) external;
+    function announceOwner(address next) external;
 
     /// @notice Second step: the announced address takes the role. Emits {OwnerChanged}.
     ///
@@ -471,9 +439,7 @@ interface IEnergyMarket {
     ///
     /// Requirements:
     /// - The caller must be the owner.
-    function announceOperator(
-        address next
-    ) external;
+    function announceOperator(address next) external;
 
     /// @notice Second step: the announced address takes the role. Emits {OperatorChanged}.
     ///
@@ -491,10 +457,7 @@ interface IEnergyMarket {
     ///   a fixed price (only for that rule) between grid export and grid import less fee.
     /// - It must start at a period's boundary, at least the withdrawal delay from now.
     /// - It must not start before the last enacted one; one with the same start replaces it.
-    function announceTariff(
-        Tariff calldata next,
-        uint64 startsAt
-    ) external;
+    function announceTariff(Tariff calldata next, uint64 startsAt) external;
 
     /// @notice Second step; anyone may call. Emits {TariffEnacted}.
     ///
@@ -510,46 +473,21 @@ interface IEnergyMarket {
     function owner() external view returns (address);
     function operator() external view returns (address);
     function accountCount() external view returns (uint32);
-    function addressOf(
-        uint32 account
-    ) external view returns (address);
-    function recoveryOf(
-        uint32 account
-    ) external view returns (address);
-    function moveOf(
-        uint32 account
-    ) external view returns (Move memory);
+    function addressOf(uint32 account) external view returns (address);
+    function recoveryOf(uint32 account) external view returns (address);
+    function moveOf(uint32 account) external view returns (Move memory);
     /// @return Balance in nano.
-    function balanceOf(
-        uint32 account
-    ) external view returns (uint64);
+    function balanceOf(uint32 account) external view returns (uint64);
     /// @notice Balance words `[from, to)`, four lanes each, for readers of many accounts.
-    function balanceWords(
-        uint256 from,
-        uint256 to
-    ) external view returns (uint256[] memory);
-    function requestOf(
-        uint32 account
-    ) external view returns (Request memory);
+    function balanceWords(uint256 from, uint256 to) external view returns (uint256[] memory);
+    function requestOf(uint32 account) external view returns (Request memory);
     /// @notice Balance less a matured withdrawal request, in nano: what a settlement may take.
-    function availableOf(
-        uint32 account
-    ) external view returns (uint64);
-    function limitsNonce(
-        uint32 account
-    ) external view returns (uint256);
-    function withdrawalNonce(
-        uint32 account
-    ) external view returns (uint256);
-    function limitsOf(
-        uint32 account
-    ) external view returns (Limits[] memory);
-    function permitUsed(
-        bytes32 digest
-    ) external view returns (bool);
-    function tariffAt(
-        uint64 periodStart
-    ) external view returns (Tariff memory);
+    function availableOf(uint32 account) external view returns (uint64);
+    function limitsNonce(uint32 account) external view returns (uint256);
+    function withdrawalNonce(uint32 account) external view returns (uint256);
+    function limitsOf(uint32 account) external view returns (Limits[] memory);
+    function permitUsed(bytes32 digest) external view returns (bool);
+    function tariffAt(uint64 periodStart) external view returns (Tariff memory);
     function announcedTariff()
         external
         view
@@ -560,13 +498,8 @@ interface IEnergyMarket {
     /// @notice Start of the next period that run 0 may be proposed for.
     function nextPeriodStart() external view returns (uint64);
     /// @notice Number of final runs of a period.
-    function finalRuns(
-        uint64 periodStart
-    ) external view returns (uint32);
+    function finalRuns(uint64 periodStart) external view returns (uint32);
     /// @notice keccak256(abi.encode(statementsRoot, windowsHash, deltasRoot, run, cutoffAt)); zero if none.
-    function commitmentOf(
-        uint64 periodStart,
-        uint32 run
-    ) external view returns (bytes32);
+    function commitmentOf(uint64 periodStart, uint32 run) external view returns (bytes32);
     function lastRevisionAt() external view returns (uint64);
 }

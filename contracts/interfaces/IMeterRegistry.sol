@@ -91,19 +91,14 @@ interface IMeterRegistry {
     /// - The caller must be the registrar.
     /// - The meter must be known and its last term open.
     /// - The end must be after the term's beginning and not before block time.
-    function end(
-        bytes32 meterId,
-        uint64 validUntil
-    ) external;
+    function end(bytes32 meterId, uint64 validUntil) external;
 
     /// @notice First step of handing the role on. Emits {RegistrarAnnounced}.
     /// Warning: the registrar decides whose energy counts.
     ///
     /// Requirements:
     /// - The caller must be the registrar.
-    function announceRegistrar(
-        address next
-    ) external;
+    function announceRegistrar(address next) external;
 
     /// @notice Second step: the announced address takes the role. Emits {RegistrarChanged}.
     ///
@@ -115,7 +110,5 @@ interface IMeterRegistry {
     function registrar() external view returns (address);
 
     /// @notice All terms of a meter, oldest first.
-    function termsOf(
-        bytes32 meterId
-    ) external view returns (Term[] memory);
+    function termsOf(bytes32 meterId) external view returns (Term[] memory);
 }

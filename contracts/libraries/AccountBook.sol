@@ -16,38 +16,24 @@ library AccountBook {
     /* FUNCTIONS */
 
     /// @notice The account's address; refuses accounts that are not enrolled.
-    function known(
-        Book storage book,
-        uint32 account
-    ) internal view returns (address owner) {
+    function known(Book storage book, uint32 account) internal view returns (address owner) {
         owner = book.addressOf[account];
         if (owner == address(0)) revert IEnergyMarket.EnergyMarket_UnknownAccount(account);
     }
 
-    function requireAccountsAddress(
-        Book storage book,
-        uint32 account
-    ) internal view {
+    function requireAccountsAddress(Book storage book, uint32 account) internal view {
         if (msg.sender != known(book, account)) {
             revert IEnergyMarket.EnergyMarket_NotAccountsAddress(account, msg.sender);
         }
     }
 
-    function nameRecovery(
-        Book storage book,
-        uint32 account,
-        address recovery
-    ) internal {
+    function nameRecovery(Book storage book, uint32 account, address recovery) internal {
         requireAccountsAddress(book, account);
         book.recoveryOf[account] = recovery;
         emit IEnergyMarket.RecoveryNamed(account, recovery);
     }
 
-    function requestMove(
-        Book storage book,
-        uint32 account,
-        address to
-    ) internal {
+    function requestMove(Book storage book, uint32 account, address to) internal {
         IEnergyMarket.Move memory current = book.moveOf[account];
         bool byRecovery = msg.sender != known(book, account);
 
@@ -67,21 +53,14 @@ library AccountBook {
         emit IEnergyMarket.MoveRequested(account, to, byRecovery);
     }
 
-    function cancelMove(
-        Book storage book,
-        uint32 account
-    ) internal {
+    function cancelMove(Book storage book, uint32 account) internal {
         requireAccountsAddress(book, account);
         _moveUnderWay(book, account);
         delete book.moveOf[account];
         emit IEnergyMarket.MoveCancelled(account);
     }
 
-    function executeMove(
-        Book storage book,
-        uint32 account,
-        uint256 delayS
-    ) internal {
+    function executeMove(Book storage book, uint32 account, uint256 delayS) internal {
         IEnergyMarket.Move memory move = _moveUnderWay(book, account);
 
         // Check.
@@ -98,10 +77,11 @@ library AccountBook {
 
     /* INTERNAL */
 
-    function _moveUnderWay(
-        Book storage book,
-        uint32 account
-    ) private view returns (IEnergyMarket.Move memory move) {
+    function _moveUnderWay(Book storage book, uint32 account)
+        private
+        view
+        returns (IEnergyMarket.Move memory move)
+    {
         move = book.moveOf[account];
         if (move.to == address(0)) revert IEnergyMarket.EnergyMarket_NoMove(account);
     }

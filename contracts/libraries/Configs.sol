@@ -21,9 +21,7 @@ library Configs {
     /* FUNCTIONS */
 
     /// @notice Refuses a community that breaks a rule of {IEnergyMarket-Config}.
-    function requireValid(
-        IEnergyMarket.Config memory config
-    ) internal view {
+    function requireValid(IEnergyMarket.Config memory config) internal view {
         _requireParties(config);
         _requireTimes(config);
         _requireRules(config);
@@ -31,17 +29,17 @@ library Configs {
     }
 
     /// @notice A config as its ABI encoding: one word a field, all of them of fixed size.
-    function encode(
-        IEnergyMarket.Config memory config
-    ) internal pure returns (uint256[WORDS] memory) {
+    function encode(IEnergyMarket.Config memory config)
+        internal
+        pure
+        returns (uint256[WORDS] memory)
+    {
         return abi.decode(abi.encode(config), (uint256[24]));
     }
 
     /// @notice Ends the call with an encoded config as its answer. Taking it apart and putting it
     /// together again would cost half a kilobyte of code.
-    function answer(
-        uint256[WORDS] storage words
-    ) internal view {
+    function answer(uint256[WORDS] storage words) internal view {
         assembly ("memory-safe") {
             let free := mload(0x40)
             for { let i := 0 } lt(i, WORDS) { i := add(i, 1) } {
@@ -53,9 +51,7 @@ library Configs {
 
     /* INTERNAL */
 
-    function _requireParties(
-        IEnergyMarket.Config memory config
-    ) private view {
+    function _requireParties(IEnergyMarket.Config memory config) private view {
         bool complete = config.token != address(0) && config.registry != address(0)
             && config.owner != address(0) && config.operator != address(0)
             && config.supplier != address(0) && config.gridOperator != address(0);
@@ -64,9 +60,7 @@ library Configs {
         _requireWithin("token", decimals, TOKEN_DECIMALS, TOKEN_DECIMALS);
     }
 
-    function _requireTimes(
-        IEnergyMarket.Config memory config
-    ) private pure {
+    function _requireTimes(IEnergyMarket.Config memory config) private pure {
         _requireWithin("periodWindows", config.periodWindows, 1, PERIOD_WINDOWS_MAX);
         _requireWithin("windowS", config.windowS, 1, type(uint32).max);
 
@@ -85,9 +79,7 @@ library Configs {
         _requireWithin("withdrawalDelayS", config.withdrawalDelayS, minS, type(uint32).max);
     }
 
-    function _requireRules(
-        IEnergyMarket.Config memory config
-    ) private pure {
+    function _requireRules(IEnergyMarket.Config memory config) private pure {
         _requireWithin("auctionKBps", config.auctionKBps, 0, BPS);
         _requireWithin("debitMaxWh", config.debitMaxWh, 1, DEBIT_WH_MAX);
 
@@ -104,12 +96,7 @@ library Configs {
         }
     }
 
-    function _requireWithin(
-        bytes32 field,
-        uint256 value,
-        uint256 min,
-        uint256 max
-    ) private pure {
+    function _requireWithin(bytes32 field, uint256 value, uint256 min, uint256 max) private pure {
         if (value < min || value > max) {
             revert IEnergyMarket.EnergyMarket_ConfigOutOfRange(field, value, min, max);
         }

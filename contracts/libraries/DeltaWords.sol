@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {IEnergyMarket} from "../interfaces/IEnergyMarket.sol";
 
 /// @title Four signed amounts to a word, and the root that commits to many words.
@@ -25,34 +24,24 @@ library DeltaWords {
     /// @dev 2^63 in each lane.
     uint256 internal constant BIAS = ONES << 63;
 
-    uint256 internal constant CHUNK_WORDS = 8;
-
     /* FUNCTIONS */
 
     /// @notice The signed amount in one lane of a word.
     /// @param position 0 to 3.
-    function lane(
-        uint256 word,
-        uint256 position
-    ) internal pure returns (int256) {
+    function lane(uint256 word, uint256 position) internal pure returns (int256) {
         unchecked {
             return int256(((word + BIAS) >> (LANE_BITS * position)) & LANE_MASK) - 2 ** 63;
         }
     }
 
     /// @notice Number of words for so many accounts.
-    function wordsFor(
-        uint256 accounts
-    ) internal pure returns (uint256) {
+    function wordsFor(uint256 accounts) internal pure returns (uint256) {
         return (accounts + LANES - 1) / LANES;
     }
 
     /// @notice Refuses deltas that are not one word for four accounts, or use a lane beyond the last.
     /// @dev The unused lanes of the last word are zero exactly if their biased fields are 2^63.
-    function requireShape(
-        uint256[] calldata deltas,
-        uint256 accounts
-    ) internal pure {
+    function requireShape(uint256[] calldata deltas, uint256 accounts) internal pure {
         uint256 expected = wordsFor(accounts);
         if (deltas.length != expected) {
             revert IEnergyMarket.EnergyMarket_WrongDeltaCount(deltas.length, expected);
@@ -69,44 +58,41 @@ library DeltaWords {
 
     /// @notice Merkle root over the hashes of chunks of eight words, the last one zero-padded. A pair
     /// is hashed as keccak256(left || right); an odd node moves up unchanged.
-    function root(
-        uint256[] calldata deltas
-    ) internal pure returns (bytes32) {
-        unchecked {
-            uint256 count = (deltas.length + CHUNK_WORDS - 1) / CHUNK_WORDS;
-            bytes32[] memory level = new bytes32[](count);
-            for (uint256 i = 0; i < count; ++i) {
-                level[i] = _chunkHash(deltas, i * CHUNK_WORDS);
-            }
-            while (count > 1) {
-                uint256 pairs = count / 2;
-                for (uint256 i = 0; i < pairs; ++i) {
-                    level[i] = Hashes.efficientKeccak256(level[2 * i], level[2 * i + 1]);
-                }
-                if (count % 2 == 1) level[pairs] = level[count - 1];
-                count -= pairs;
-            }
-            return level[0];
-        }
-    }
-
-    /* INTERNAL */
-
-    /// @dev Hashes eight words of calldata in free memory. What lies beyond the array is replaced by
-    /// zeros: reading past the end of the calldata gives zeros.
-    function _chunkHash(
-        uint256[] calldata deltas,
-        uint256 first
-    ) private pure returns (bytes32 hash) {
+    /// @dev Works above the free memory pointer and leaves nothing there: first the nodes of the
+    /// current level, behind them room for one chunk. A level is hashed in place: node i is written
+    /// when nodes 2i and 2i+1 have been read, and 2i >= i.
+    /// @param deltas At least one word.
+    function root(uint256[] calldata deltas) internal pure returns (bytes32 hash) {
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            let size := shl(5, sub(deltas.length, first))
-            if gt(size, 256) { size := 256 }
-            calldatacopy(free, add(deltas.offset, shl(5, first)), size)
-            if lt(size, 256) {
-                calldatacopy(add(free, size), calldatasize(), sub(256, size))
+            let count := shr(3, add(deltas.length, 7))
+            let nodes := mload(0x40)
+            let end := add(nodes, shl(5, count)) // the room for a chunk
+            let at := deltas.offset
+            let last := sub(end, 32)
+            for { let node := nodes } lt(node, last) { node := add(node, 32) } {
+                calldatacopy(end, at, 256)
+                mstore(node, keccak256(end, 256))
+                at := add(at, 256)
             }
-            hash := keccak256(free, 256)
+
+            // The last chunk, padded: what is read behind the end of the calldata is zero.
+            let size := sub(add(deltas.offset, shl(5, deltas.length)), at)
+            calldatacopy(end, at, size)
+            calldatacopy(add(end, size), calldatasize(), sub(256, size))
+            mstore(last, keccak256(end, 256))
+
+            for {} gt(count, 1) {} {
+                let from := nodes
+                let to := nodes
+                for { let pairsEnd := add(nodes, shl(6, shr(1, count))) } lt(from, pairsEnd) {} {
+                    mstore(to, keccak256(from, 64))
+                    from := add(from, 64)
+                    to := add(to, 32)
+                }
+                mstore(to, mload(from)) // the odd node, or what nobody reads
+                count := shr(1, add(count, 1))
+            }
+            hash := mload(nodes)
         }
     }
 }

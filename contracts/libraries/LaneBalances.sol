@@ -47,10 +47,7 @@ library LaneBalances {
     /* FUNCTIONS */
 
     /// @notice One balance, in nano.
-    function get(
-        uint256[WORDS] storage words,
-        uint256 account
-    ) internal view returns (uint256) {
+    function get(uint256[WORDS] storage words, uint256 account) internal view returns (uint256) {
         unchecked {
             uint256 word = words[account / DeltaWords.LANES];
             return (word >> _shift(account)) & DeltaWords.LANE_MASK;
@@ -59,21 +56,13 @@ library LaneBalances {
 
     /// @notice Adds to one balance. The caller has checked that at most 2^51-1 results, so nothing
     /// is carried into the next lane.
-    function credit(
-        uint256[WORDS] storage words,
-        uint256 account,
-        uint256 amountNano
-    ) internal {
+    function credit(uint256[WORDS] storage words, uint256 account, uint256 amountNano) internal {
         words[account / DeltaWords.LANES] += amountNano << _shift(account);
     }
 
     /// @notice Takes from one balance. The caller has checked that it suffices, so nothing is
     /// borrowed from the next lane.
-    function debit(
-        uint256[WORDS] storage words,
-        uint256 account,
-        uint256 amountNano
-    ) internal {
+    function debit(uint256[WORDS] storage words, uint256 account, uint256 amountNano) internal {
         words[account / DeltaWords.LANES] -= amountNano << _shift(account);
     }
 
@@ -100,9 +89,7 @@ library LaneBalances {
 
     /* INTERNAL */
 
-    function _shift(
-        uint256 account
-    ) private pure returns (uint256) {
+    function _shift(uint256 account) private pure returns (uint256) {
         unchecked {
             return (account % DeltaWords.LANES) * DeltaWords.LANE_BITS;
         }
@@ -110,23 +97,24 @@ library LaneBalances {
 
     /// @dev 2^63 + cap in each lane; in word 0 the lanes 0 and 1 have the suppliers' cap. A cap
     /// above 2^51 binds nobody and is clipped, so that no lane carries.
-    function _ceilings(
-        uint256 memberCapNano,
-        uint256 supplierCapNano
-    ) private pure returns (uint256 firstCeiling, uint256 ceiling) {
+    function _ceilings(uint256 memberCapNano, uint256 supplierCapNano)
+        private
+        pure
+        returns (uint256 firstCeiling, uint256 ceiling)
+    {
         uint256 member = _clip(memberCapNano);
         uint256 supplier = _clip(supplierCapNano);
         ceiling = DeltaWords.BIAS + DeltaWords.ONES * member;
         firstCeiling = DeltaWords.BIAS + supplier * (1 + 2 ** 64) + member * (2 ** 128 + 2 ** 192);
     }
 
-    function _clip(
-        uint256 capNano
-    ) private pure returns (uint256) {
+    function _clip(uint256 capNano) private pure returns (uint256) {
         return capNano > BALANCE_NANO_MAX ? BALANCE_NANO_MAX : capNano;
     }
 
     /// @dev The loop. `words` are contiguous slots, `deltas` contiguous calldata, at least one word.
+    /// Four words a turn, because a turn costs about as much as a word; then the up to three left.
+    /// What is summed is `d + ceiling`, which is at hand, and the ceilings are taken off again.
     function _stream(
         uint256[WORDS] storage words,
         uint256[] calldata deltas,
@@ -138,20 +126,46 @@ library LaneBalances {
             let slot := words.slot
             let at := deltas.offset
             let end := add(at, shl(5, deltas.length))
-            sum := calldataload(at)
-            seen := add(sload(slot), sum)
+            let d := calldataload(at)
+            seen := add(sload(slot), d)
             sstore(slot, seen)
-            within := add(sum, firstCeiling)
-
+            within := add(d, firstCeiling)
+            sum := sub(d, mul(ceiling, sub(deltas.length, 1)))
             at := add(at, 32)
             slot := add(slot, 1)
+
+            for { let turnsEnd := sub(end, 96) } lt(at, turnsEnd) {} {
+                let d0 := calldataload(at)
+                let b0 := add(sload(slot), d0)
+                sstore(slot, b0)
+                let d1 := calldataload(add(at, 32))
+                let b1 := add(sload(add(slot, 1)), d1)
+                sstore(add(slot, 1), b1)
+                let d2 := calldataload(add(at, 64))
+                let b2 := add(sload(add(slot, 2)), d2)
+                sstore(add(slot, 2), b2)
+                let d3 := calldataload(add(at, 96))
+                let b3 := add(sload(add(slot, 3)), d3)
+                sstore(add(slot, 3), b3)
+
+                seen := or(or(or(or(seen, b0), b1), b2), b3)
+                d0 := add(d0, ceiling)
+                d1 := add(d1, ceiling)
+                d2 := add(d2, ceiling)
+                d3 := add(d3, ceiling)
+                within := and(and(and(and(within, d0), d1), d2), d3)
+                sum := add(add(add(add(sum, d0), d1), d2), d3)
+                at := add(at, 128)
+                slot := add(slot, 4)
+            }
             for {} lt(at, end) {} {
-                let d := calldataload(at)
-                let balances := add(sload(slot), d)
-                sstore(slot, balances)
-                seen := or(seen, balances)
+                d := calldataload(at)
+                let b := add(sload(slot), d)
+                sstore(slot, b)
+                seen := or(seen, b)
+                d := add(d, ceiling)
+                within := and(within, d)
                 sum := add(sum, d)
-                within := and(within, add(d, ceiling))
                 at := add(at, 32)
                 slot := add(slot, 1)
             }
@@ -182,12 +196,10 @@ library LaneBalances {
         revert IEnergyMarket.EnergyMarket_Unbalanced(sumNano);
     }
 
-    function _requirePayable(
-        uint32 account,
-        int256 deltaNano,
-        uint256 oldNano,
-        uint256 capNano
-    ) private pure {
+    function _requirePayable(uint32 account, int256 deltaNano, uint256 oldNano, uint256 capNano)
+        private
+        pure
+    {
         if (deltaNano >= 0) {
             uint256 newNano = oldNano + uint256(deltaNano);
             if (newNano <= BALANCE_NANO_MAX) return;

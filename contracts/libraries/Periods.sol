@@ -17,43 +17,63 @@ library Periods {
         uint256 finalizeWithinS;
     }
 
-    /// @notice Where the community stands, in one word. Every instant is below 2^48: a block time,
-    /// the start of a period that has ended, or checked by {Configs}.
+    /// @notice Where the community stands. Kept in one word, by {pack}. Every instant is below 2^48:
+    /// a block time, the start of a period that has ended, or checked by {Configs}.
     struct Progress {
-        uint16 accountCount; // slot 0
-        uint48 nextPeriodStart; // slot 0; the first period whose run 0 is not final
-        uint48 lastRevisionAt; // slot 0; 0: never
-        uint48 periodStart; // slot 0; of the pending proposal, as the next three
-        uint48 proposedAt; // slot 0
-        uint32 run; // slot 0
-        IEnergyMarket.PendingState state; // slot 0
+        uint32 accountCount; // 16 bits: at most 8,192
+        uint64 nextPeriodStart; // 48 bits; the first period whose run 0 is not final
+        uint64 lastRevisionAt; // 48 bits; 0: never
+        uint64 periodStart; // 48 bits; of the pending proposal, as the next three
+        uint64 proposedAt; // 48 bits
+        uint32 run;
+        IEnergyMarket.PendingState state; // 8 bits; never `lapsed`
     }
 
     /* FUNCTIONS */
 
+    /// @notice The one word; see {Progress} for why nothing is cut off.
+    function pack(Progress memory progress) internal pure returns (uint256) {
+        return uint256(progress.accountCount) | uint256(progress.nextPeriodStart) << 16
+            | uint256(progress.lastRevisionAt) << 64 | uint256(progress.periodStart) << 112
+            | uint256(progress.proposedAt) << 160 | uint256(progress.run) << 208
+            | uint256(progress.state) << 240;
+    }
+
+    function unpack(uint256 word) internal pure returns (Progress memory progress) {
+        progress.accountCount = uint16(word);
+        progress.nextPeriodStart = uint48(word >> 16);
+        progress.lastRevisionAt = uint48(word >> 64);
+        progress.periodStart = uint48(word >> 112);
+        progress.proposedAt = uint48(word >> 160);
+        progress.run = uint32(word >> 208);
+        progress.state = IEnergyMarket.PendingState(word >> 240);
+    }
+
     /// @notice The state of the pending proposal now.
-    function stateNow(
-        Progress memory progress,
-        Schedule memory schedule
-    ) internal view returns (IEnergyMarket.PendingState) {
+    function stateNow(Progress memory progress, Schedule memory schedule)
+        internal
+        view
+        returns (IEnergyMarket.PendingState)
+    {
         bool late = progress.state == IEnergyMarket.PendingState.proposed
             && block.timestamp > lapsesAt(progress, schedule);
         return late ? IEnergyMarket.PendingState.lapsed : progress.state;
     }
 
-    function lapsesAt(
-        Progress memory progress,
-        Schedule memory schedule
-    ) internal pure returns (uint256) {
+    function lapsesAt(Progress memory progress, Schedule memory schedule)
+        internal
+        pure
+        returns (uint256)
+    {
         return progress.proposedAt + schedule.disputePeriodS + schedule.finalizeWithinS;
     }
 
     /// @notice Whether a period's run 0 is final: it goes period by period, without gaps.
-    function isSettled(
-        Progress memory progress,
-        Schedule memory schedule,
-        uint64 periodStart
-    ) internal pure returns (bool) {
+    function isSettled(Progress memory progress, Schedule memory schedule, uint64 periodStart)
+        internal
+        pure
+        returns (bool)
+    {
         return periodStart >= schedule.firstPeriodStart && periodStart < progress.nextPeriodStart
             && periodStart % schedule.periodS == 0;
     }
@@ -129,27 +149,19 @@ library Periods {
     }
 
     /// @notice Marks a proposal as pending from now on.
-    function open(
-        Progress memory progress,
-        uint64 periodStart,
-        uint32 run
-    ) internal view {
-        progress.periodStart = uint48(periodStart); // has ended, so it fits
+    function open(Progress memory progress, uint64 periodStart, uint32 run) internal view {
+        progress.periodStart = periodStart; // has ended, so it fits
         progress.run = run;
-        progress.proposedAt = uint48(block.timestamp);
+        progress.proposedAt = uint64(block.timestamp);
         progress.state = IEnergyMarket.PendingState.proposed;
     }
 
     /// @notice Records that a run is final and nothing pends.
-    function close(
-        Progress memory progress,
-        Schedule memory schedule,
-        uint32 run
-    ) internal view {
+    function close(Progress memory progress, Schedule memory schedule, uint32 run) internal view {
         if (run == 0) {
-            progress.nextPeriodStart = uint48(progress.nextPeriodStart + schedule.periodS);
+            progress.nextPeriodStart += uint64(schedule.periodS);
         } else {
-            progress.lastRevisionAt = uint48(block.timestamp);
+            progress.lastRevisionAt = uint64(block.timestamp);
         }
         progress.periodStart = 0;
         progress.run = 0;

@@ -17,43 +17,30 @@ library Roles {
 
     /* FUNCTIONS */
 
-    function requireOwner(
-        Roster storage roster
-    ) internal view {
+    function requireOwner(Roster storage roster) internal view {
         if (msg.sender != roster.owner) revert IEnergyMarket.EnergyMarket_NotOwner(msg.sender);
     }
 
-    function requireOperator(
-        Roster storage roster
-    ) internal view {
+    function requireOperator(Roster storage roster) internal view {
         if (msg.sender != roster.operator) {
             revert IEnergyMarket.EnergyMarket_NotOperator(msg.sender);
         }
     }
 
-    function start(
-        Roster storage roster,
-        address owner,
-        address operator
-    ) internal {
+    function start(Roster storage roster, address owner, address operator) internal {
         roster.owner = owner;
         roster.operator = operator;
         emit IEnergyMarket.OwnerChanged(owner);
         emit IEnergyMarket.OperatorChanged(operator);
     }
 
-    function announceOwner(
-        Roster storage roster,
-        address next
-    ) internal {
+    function announceOwner(Roster storage roster, address next) internal {
         requireOwner(roster);
         roster.nextOwner = next;
         emit IEnergyMarket.OwnerAnnounced(next);
     }
 
-    function acceptOwner(
-        Roster storage roster
-    ) internal {
+    function acceptOwner(Roster storage roster) internal {
         if (msg.sender != roster.nextOwner) {
             revert IEnergyMarket.EnergyMarket_NotAnnounced(msg.sender);
         }
@@ -62,20 +49,14 @@ library Roles {
         emit IEnergyMarket.OwnerChanged(msg.sender);
     }
 
-    function announceOperator(
-        Roster storage roster,
-        address next
-    ) internal {
+    function announceOperator(Roster storage roster, address next) internal {
         requireOwner(roster);
         roster.nextOperator = next;
         roster.operatorAnnouncedAt = uint64(block.timestamp);
         emit IEnergyMarket.OperatorAnnounced(next);
     }
 
-    function acceptOperator(
-        Roster storage roster,
-        uint256 delayS
-    ) internal {
+    function acceptOperator(Roster storage roster, uint256 delayS) internal {
         // Check.
         if (msg.sender != roster.nextOperator) {
             revert IEnergyMarket.EnergyMarket_NotAnnounced(msg.sender);

@@ -12,28 +12,25 @@ library TariffHistory {
     /* TYPES */
 
     struct History {
-        Checkpoints.Trace208 enacted; // packed tariffs by the start of their first period
-        uint128 next; // slot 1; packed, announced
-        uint48 nextStartsAt; // slot 1
-        uint48 announcedAt; // slot 1; 0: nothing announced
+        uint128 last; // slot 0; packed: the newest enacted, which is the one that settlements ask for
+        uint48 lastStartsAt; // slot 0
+        Checkpoints.Trace208 enacted; // all of them, packed, by the start of their first period
+        uint128 next; // slot 2; packed, announced
+        uint48 nextStartsAt; // slot 2
+        uint48 announcedAt; // slot 2; 0: nothing announced
     }
 
     /* FUNCTIONS */
 
     /// @notice The packed tariff in force at an instant.
-    function at(
-        History storage history,
-        uint64 instant
-    ) internal view returns (uint256) {
-        uint48 key = instant > type(uint48).max ? type(uint48).max : uint48(instant);
-        return history.enacted.upperLookup(key);
+    function at(History storage history, uint64 instant) internal view returns (uint256) {
+        if (instant >= history.lastStartsAt) return history.last;
+        return history.enacted.upperLookup(uint48(instant)); // below `lastStartsAt`
     }
 
-    function start(
-        History storage history,
-        IEnergyMarket.Tariff memory tariff,
-        uint64 startsAt
-    ) internal {
+    function start(History storage history, IEnergyMarket.Tariff memory tariff, uint64 startsAt)
+        internal
+    {
         _enact(history, Tariffs.pack(tariff), uint48(startsAt)); // checked by {Configs}
     }
 
@@ -52,7 +49,7 @@ library TariffHistory {
         if (startsAt % periodS != 0 || startsAt > type(uint48).max) {
             revert IEnergyMarket.EnergyMarket_TariffUnaligned(startsAt);
         }
-        (, uint48 lastStartsAt,) = history.enacted.latestCheckpoint();
+        uint48 lastStartsAt = history.lastStartsAt;
         if (startsAt < lastStartsAt) {
             revert IEnergyMarket.EnergyMarket_TariffOutOfOrder(startsAt, lastStartsAt);
         }
@@ -65,11 +62,7 @@ library TariffHistory {
     }
 
     /// @param proposedUntil End of the last period that run 0 was ever proposed for.
-    function enact(
-        History storage history,
-        uint256 delayS,
-        uint256 proposedUntil
-    ) internal {
+    function enact(History storage history, uint256 delayS, uint256 proposedUntil) internal {
         // Check.
         uint256 announcedAt = history.announcedAt;
         if (announcedAt == 0) revert IEnergyMarket.EnergyMarket_NothingAnnounced();
@@ -90,11 +83,9 @@ library TariffHistory {
 
     /* INTERNAL */
 
-    function _enact(
-        History storage history,
-        uint128 packed,
-        uint48 startsAt
-    ) private {
+    function _enact(History storage history, uint128 packed, uint48 startsAt) private {
+        history.last = packed;
+        history.lastStartsAt = startsAt;
         history.enacted.push(startsAt, packed);
         emit IEnergyMarket.TariffEnacted(Tariffs.unpack(packed), startsAt);
     }

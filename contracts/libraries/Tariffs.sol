@@ -16,16 +16,12 @@ library Tariffs {
 
     /* FUNCTIONS */
 
-    function pack(
-        IEnergyMarket.Tariff memory tariff
-    ) internal pure returns (uint128) {
+    function pack(IEnergyMarket.Tariff memory tariff) internal pure returns (uint128) {
         return uint128(tariff.fixedPerKwh) << 96 | uint128(tariff.localFeePerKwh) << 64
             | uint128(tariff.gridImportPerKwh) << 32 | tariff.gridExportPerKwh;
     }
 
-    function unpack(
-        uint256 packed
-    ) internal pure returns (IEnergyMarket.Tariff memory) {
+    function unpack(uint256 packed) internal pure returns (IEnergyMarket.Tariff memory) {
         // Each cast keeps one 32-bit field.
         return IEnergyMarket.Tariff({
             gridImportPerKwh: uint32(packed >> 32),
@@ -35,17 +31,15 @@ library Tariffs {
         });
     }
 
-    function gridImportPerKwh(
-        uint256 packed
-    ) internal pure returns (uint256) {
+    function gridImportPerKwh(uint256 packed) internal pure returns (uint256) {
         return (packed >> 32) & FIELD_MASK;
     }
 
     /// @notice Refuses a tariff that a community with this price rule cannot have.
-    function requireValid(
-        IEnergyMarket.Tariff memory tariff,
-        IEnergyMarket.PriceRule rule
-    ) internal pure {
+    function requireValid(IEnergyMarket.Tariff memory tariff, IEnergyMarket.PriceRule rule)
+        internal
+        pure
+    {
         // Grid export and fee are bounded by grid import, a fixed price by its bounds.
         if (tariff.gridImportPerKwh > PRICE_PER_KWH_MAX) {
             revert IEnergyMarket.EnergyMarket_PriceTooHigh(
@@ -103,10 +97,11 @@ library Tariffs {
     /* INTERNAL */
 
     /// @dev The prices a rule allows; one only for those that depend on nothing but the tariff.
-    function _bounds(
-        uint256 packed,
-        IEnergyMarket.PriceRule rule
-    ) private pure returns (uint256 minPerKwh, uint256 maxPerKwh) {
+    function _bounds(uint256 packed, IEnergyMarket.PriceRule rule)
+        private
+        pure
+        returns (uint256 minPerKwh, uint256 maxPerKwh)
+    {
         minPerKwh = packed & FIELD_MASK;
         maxPerKwh = gridImportPerKwh(packed) - ((packed >> 64) & FIELD_MASK);
         if (rule == IEnergyMarket.PriceRule.midMarket) {

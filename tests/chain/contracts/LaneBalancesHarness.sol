@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {DeltaWords} from "../../../contracts/libraries/DeltaWords.sol";
+import {LaneBalances} from "../../../contracts/libraries/LaneBalances.sol";
+
+/// @title The two lane libraries with nothing around them, for differential tests.
+contract LaneBalancesHarness {
+    using LaneBalances for uint256[2048];
+
+    uint256[2048] private _words;
+
+    function set(uint256[] calldata words) external {
+        for (uint256 i = 0; i < words.length; ++i) {
+            _words[i] = words[i];
+        }
+    }
+
+    function credit(uint256 account, uint256 amountNano) external {
+        _words.credit(account, amountNano);
+    }
+
+    function debit(uint256 account, uint256 amountNano) external {
+        _words.debit(account, amountNano);
+    }
+
+    function applyRun(
+        uint256[] calldata deltas,
+        uint256 memberCapNano,
+        uint256 supplierCapNano
+    ) external {
+        _words.applyRun(deltas, memberCapNano, supplierCapNano);
+    }
+
+    function get(uint256 account) external view returns (uint256) {
+        return _words.get(account);
+    }
+
+    function lane(uint256 word, uint256 position) external pure returns (int256) {
+        return DeltaWords.lane(word, position);
+    }
+
+    function requireShape(uint256[] calldata deltas, uint256 accounts) external pure {
+        DeltaWords.requireShape(deltas, accounts);
+    }
+
+    function root(uint256[] calldata deltas) external pure returns (bytes32) {
+        return DeltaWords.root(deltas);
+    }
+}
