@@ -215,9 +215,16 @@ def _share_fits(
     import_wh, export_wh = row.import_wh * buys, row.export_wh * sells
     return (
         traded_wh == min(demand_wh, supply_wh)
-        and abs(row.bought_wh * demand_wh - import_wh * traded_wh) < max(demand_wh, 1)
-        and abs(row.sold_wh * supply_wh - export_wh * traded_wh) < max(supply_wh, 1)
+        and _is_share(row.bought_wh, import_wh, traded_wh, demand_wh)
+        and _is_share(row.sold_wh, export_wh, traded_wh, supply_wh)
     )
+
+
+def _is_share(part_wh: int, own_wh: int, traded_wh: int, whole_wh: int) -> bool:
+    """Whether a part of what is traded is within 1 Wh of `own / whole` of it."""
+    if whole_wh == 0:
+        return part_wh == own_wh == 0
+    return own_wh <= whole_wh and abs(part_wh * whole_wh - own_wh * traded_wh) < whole_wh
 
 
 def prices_hash_of_words(words: Sequence[int]) -> Hash32:
