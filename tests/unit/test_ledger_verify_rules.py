@@ -1,6 +1,6 @@
 """What a member checks of the rules: price, limits, cover and share, each broken by the least."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,12 +38,11 @@ def market_with(tariff: Tariff = TARIFF, **rules: Any) -> MemoryMarket:
     return market_of(5, rules=replace(RULES, **rules), tariff=tariff)
 
 
-def settled(
-    market: MemoryMarket, accounts: Sequence[int] = range(7)
-) -> tuple[dict[int, Statement], ChainFacts]:
+def settled(market: MemoryMarket, flows: Flows = FLOWS) -> tuple[dict[int, Statement], ChainFacts]:
     """The statements of the first period, and what they are compared with."""
-    planned = market.run(FLOWS)
+    planned = market.run(flows)
     facts = market.facts(planned, meters=METERS)
+    accounts = range(market.history.account_count)
     return {account: market.statement(planned, account) for account in accounts}, facts
 
 
@@ -97,6 +96,20 @@ def test_a_price_that_is_off_by_one_is_named_by_its_window(
     assert wrong(forged, facts) == {
         "price": f"prices[{window}]: stated {stated}, is {PRICES[rule][window]}"
     }
+
+
+def test_a_price_half_way_is_rounded_down() -> None:
+    odd = replace(TARIFF, grid_export_per_kwh=80_001)
+    statements, facts = settled(market_with(odd))
+    assert statements[2].prices[0].local_per_kwh == 180_000
+    assert wrong(statements[2], facts) == {}
+
+
+def test_with_more_supply_than_demand_the_ratio_gives_the_grids_export_price() -> None:
+    market = market_with(price_rule=PriceRule.SUPPLY_DEMAND_RATIO)
+    statements, facts = settled(market, {2: [(10, 0)] * 3, 3: [(0, 11)] * 3})
+    assert statements[2].prices[0].local_per_kwh == 80_000
+    assert wrong(statements[2], facts) == {}
 
 
 def test_the_price_follows_the_tariff_of_the_period_and_not_the_last_one() -> None:
@@ -171,11 +184,11 @@ def test_an_auction_that_trades_outside_a_limit_is_caught() -> None:
 # Cover.
 
 
-def without_cover(**rules: Any) -> tuple[Statement, ChainFacts]:
+def without_cover(*, short_micro: int = 1, **rules: Any) -> tuple[Statement, ChainFacts]:
     """Account 2 asked for one micro too much before the period began."""
     market = market_with(**rules)
     needed_micro = (900 + 10) * TARIFF.grid_import_per_kwh // 1_000
-    market.request(2, 10**7 - needed_micro + 1, at_s=START_S)
+    market.request(2, 10**7 - needed_micro + short_micro, at_s=START_S)
     statements, facts = settled(market)
     return statements[2], facts
 
@@ -184,6 +197,13 @@ def test_an_account_one_micro_short_of_cover_is_uncovered_in_every_row() -> None
     statement, facts = without_cover()
     assert [row.uncovered for row in statement.rows] == [True, True, True]
     assert [row.bought_wh for row in statement.rows] == [0, 0, 0]
+    assert wrong(statement, facts) == {}
+
+
+def test_an_account_with_exactly_its_cover_is_covered() -> None:
+    statement, facts = without_cover(short_micro=0)
+    assert not any(row.uncovered for row in statement.rows)
+    assert statement.rows[0].bought_wh
     assert wrong(statement, facts) == {}
 
 
@@ -271,6 +291,24 @@ def test_an_eligible_side_that_leaves_out_ones_own_energy_is_caught(
     statements, facts = settled(market_with())
     nothing = with_row(statements[account], window, bought_wh=0, sold_wh=0)
     assert wrong(with_totals(nothing, window, **changes), facts).keys() == {"share"}
+
+
+def test_a_side_that_is_less_than_ones_own_energy_is_caught() -> None:
+    """The proportion alone would fit: 900 of 900 is 600 of 600."""
+    statements, facts = settled(market_with())
+    forged = with_totals(statements[2], eligible_import_wh=600, traded_wh=600)
+    assert wrong(with_row(forged, bought_wh=900), facts).keys() == {"share"}
+
+
+@pytest.mark.parametrize("limits", [{"max_buy_per_kwh": 200_000}, {"min_sell_per_kwh": 180_000}])
+def test_an_account_whose_limit_is_just_met_gets_its_share(limits: Mapping[str, int]) -> None:
+    market = market_with()
+    for account in (2, 3):
+        market.limit(account, effective_from_s=START_S, at_s=START_S - 1, **limits)
+    statements, facts = settled(market)
+    for account in (2, 3):
+        assert statements[account].rows[0].bought_wh + statements[account].rows[0].sold_wh
+        assert wrong(statements[account], facts) == {}
 
 
 @pytest.mark.parametrize(("window", "changes"), [(1, {"bought_wh": 1}), (2, {"sold_wh": 1})])
