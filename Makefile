@@ -3,7 +3,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: demo test check bench contracts lock node clean
 
@@ -11,7 +10,7 @@ demo: $(VENV)/.run
 	$(BIN)/wattledger demo $(ARGS)
 
 test: $(VENV)/.dev node
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(VENV)/.dev node
 	$(BIN)/ruff format --check .
