@@ -1,11 +1,14 @@
 """A community's rules, tariff, accounts and meters as one TOML file (see README)."""
 
 import tomllib
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.errors import BadConfig
 from ledger.clearing import PriceRule, Residual, VolumeRule
@@ -31,15 +34,19 @@ def _utc(instant_at: datetime) -> datetime:
     return instant_at.astimezone(UTC)
 
 
-def _address(text: str) -> str:
-    if len(text) != 42 or not text.startswith("0x"):  # noqa: PLR2004 (0x and 40 digits)
-        raise ValueError("an address is 0x and 40 hex digits")
-    bytes.fromhex(text[2:])
-    return text
+def _refuse(field: str, rule: str) -> NoReturn:
+    """Refuses what several fields say together, naming one of them."""
+    raise PydanticCustomError("refused", "{rule}", {"field": field, "rule": rule})
+
+
+def _once(field: str, values: Iterable[Hashable]) -> None:
+    if twice := [value for value, count in Counter(values).items() if count > 1]:
+        _refuse(field, f"{twice[0]} is given twice")
 
 
 Instant = Annotated[datetime, AfterValidator(_utc)]
-AddressText = Annotated[str, AfterValidator(_address)]
+AddressText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+MeterIdText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{64}$")]
 AccountText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")]
 ByName = Field(strict=False)  # TOML has no enumerations: their names are strings.
 Price = Annotated[int, Field(ge=0, le=PRICE_PER_KWH_MAX)]
@@ -99,7 +106,7 @@ class MarketSection(_Section):
     @model_validator(mode="after")
     def _aligned(self) -> "MarketSection":
         if to_unix_s(self.first_period_start) % self.period_s:
-            raise ValueError("first_period_start must be aligned to window_s * period_windows")
+            _refuse("first_period_start", "must be aligned to window_s * period_windows")
         return self
 
 
@@ -129,7 +136,7 @@ class MeterSection(_Section):
         default="imported", alias="class"
     )
     key: AddressText | None = None
-    meter_id: str | None = None  # 0x and 64 hex digits; random if absent.
+    meter_id: MeterIdText | None = None  # Random if absent.
     limit_w: int = Field(default=LIMIT_W_DEFAULT, ge=1, le=10**9)
     valid_from: Instant | None = None  # The first period's start if absent.
 
@@ -151,18 +158,20 @@ class CommunityConfig(_Section):
     def _consistent(self) -> "CommunityConfig":
         for place, meter in enumerate(self.meters):
             if meter.account >= FIRST_MEMBER + len(self.accounts):
-                raise ValueError(f"meters[{place}].account: no account {meter.account}")
+                _refuse(f"meters.{place}.account", f"there is no account {meter.account}")
         for account in {meter.account for meter in self.meters}:
             limit_w = sum(meter.limit_w for meter in self.meters if meter.account == account)
             largest_wh = limit_w * self.market.window_s // 3_600
             if largest_wh > self.market.debit_max_wh:
-                raise ValueError(
-                    f"market.debit_max_wh: account {account} can draw {largest_wh} Wh in a window, "
-                    "and a settlement above the cap would never be accepted"
+                _refuse(
+                    "market.debit_max_wh",
+                    f"account {account} can draw {largest_wh} Wh in a window, "
+                    "and a settlement above the cap would never be accepted",
                 )
-        labels = [meter.label for meter in self.meters]
-        if len(set(labels)) != len(labels):
-            raise ValueError("meters: a label is given twice")
+        _once("meters.label", (meter.label for meter in self.meters))
+        _once(
+            "meters.meter_id", (meter.meter_id.lower() for meter in self.meters if meter.meter_id)
+        )
         return self
 
 
@@ -185,5 +194,6 @@ def config_of(document: dict[str, object], source: str) -> CommunityConfig:
         return CommunityConfig.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
+        place = [*first["loc"], *filter(None, [first.get("ctx", {}).get("field")])]
+        field = ".".join(map(str, place)) or "file"
         raise BadConfig(file=source, field=field, rule=first["msg"]) from error
