@@ -56,7 +56,8 @@ class DataDir:
             StorageFailed: the disk refuses.
         """
         with storage(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            # Readings and salts are personal: nobody else looks in.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.is_complete:
                 raise CommunityExists(
                     data_dir=str(self.path), rule="choose another directory, or remove this one"
@@ -188,16 +189,16 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a file that can be made again, whole or not at all, under its final name."""
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text, 0o644, durable=False)
+        _replace(path, text, durable=False)
 
 
 def _write_private(path: Path, text: str) -> None:
-    _replace(path, text, 0o600)
+    _replace(path, text)
 
 
-def _replace(path: Path, text: str, mode: int, *, durable: bool = True) -> None:
+def _replace(path: Path, text: str, *, durable: bool = True) -> None:
     part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         if durable:
