@@ -21,6 +21,7 @@ from ledger.chain.errors import (
 )
 from ledger.chain.protocol import Block, Chain, Fees, Receipt
 from ledger.errors import LedgerError
+from ledger.keccak import checksum_address
 from ledger.outbox_states import (
     Abandon,
     Attempt,
@@ -148,7 +149,7 @@ class Outbox:
                     key=key, reason_code=entry.error_code or "", reason=entry.error_detail or ""
                 )
             if waited_s >= patience_s:
-                raise self.problem or IntentUnsettled(key=key, state=entry.state, waited_s=waited_s)
+                raise self.problem or _unsettled(entry, waited_s)
             self._pause(poll_s)
             waited_s += poll_s
 
@@ -384,6 +385,17 @@ class Outbox:
         except (ChainUnavailable, UnknownBlock) as error:
             return ("Unknown", str(error))
         return ("Unknown", "it failed in its block, and not when it was tried again")
+
+
+def _unsettled(entry: Entry, waited_s: int) -> IntentUnsettled:
+    reason = f"{entry.error_code} {entry.error_detail}" if entry.error_code else ""
+    return IntentUnsettled(
+        key=entry.key,
+        sender=checksum_address(entry.sender),
+        state=entry.state,
+        waited_s=waited_s,
+        reason=reason.strip(),
+    )
 
 
 def _explained(error: ContractReverted) -> tuple[str, str]:

@@ -72,8 +72,10 @@ class IntentUnsettled(LedgerError):
 
     code: ClassVar[str] = "intent_unsettled"
     key: str
+    sender: str
     state: str
     waited_s: int
+    reason: str  # Why nothing moves, if the chain said so.
 
 
 @dataclass(eq=False, kw_only=True)
