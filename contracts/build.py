@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SOLC_VERSION: Final = "0.8.37"
 OPENZEPPELIN: Final = "@openzeppelin/contracts"
 PACKAGE_ARTIFACTS: Final = PurePosixPath("contracts/artifacts")
-TEST_ARTIFACTS: Final = PurePosixPath("tests/chain/artifacts")
+TEST_FOLDERS: Final = (PurePosixPath("tests/bench"), PurePosixPath("tests/chain"))
 SETTINGS: Final[dict[str, Any]] = {
     "evmVersion": "prague",
     "viaIR": True,
@@ -70,12 +70,12 @@ class Target:
 def targets() -> tuple[Target, ...]:
     """The contracts of the package, then those that only tests deploy."""
     package = ("EnergyMarket", "MeterRegistry", "SettlementToken")
-    tests = sorted((ROOT / "tests/chain/contracts").glob("*.sol"))
     return (
         *(Target(source=f"contracts/{name}.sol", artifacts=PACKAGE_ARTIFACTS) for name in package),
         *(
-            Target(source=path.relative_to(ROOT).as_posix(), artifacts=TEST_ARTIFACTS)
-            for path in tests
+            Target(source=path.relative_to(ROOT).as_posix(), artifacts=folder / "artifacts")
+            for folder in TEST_FOLDERS
+            for path in sorted((ROOT / folder / "contracts").glob("*.sol"))
         ),
     )
 
