@@ -61,10 +61,10 @@ class DueRuns:
     def note_nothing_left(self) -> None:
         """Remembers, when no revision is left, that readings up to the last cutoff are settled."""
         store = self._community.settlements
-        if self._dirty == set():
-            facts = [(REVISED_THROUGH, str(store.latest_cutoff_s()))]
+        through = str(store.latest_cutoff_s())
+        if self._dirty == set() and store.facts().get(REVISED_THROUGH) != through:
             with self._community.engine.begin() as connection:
-                store.set_facts(connection, facts)
+                store.set_facts(connection, [(REVISED_THROUGH, through)])
 
     def first_runs_left(self) -> int:
         """How many first runs there are to settle, for a progress bar."""
