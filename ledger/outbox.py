@@ -21,7 +21,6 @@ from ledger.chain.errors import (
 )
 from ledger.chain.protocol import Block, Chain, Fees, Receipt
 from ledger.errors import LedgerError
-from ledger.keccak import checksum_address
 from ledger.outbox_states import (
     Abandon,
     Attempt,
@@ -31,7 +30,6 @@ from ledger.outbox_states import (
     Inclusion,
     Intent,
     IntentFailed,
-    IntentUnsettled,
     NoteTaken,
     Policy,
     Reopen,
@@ -44,6 +42,7 @@ from ledger.outbox_states import (
     WrongGenesis,
     bumped,
     decide,
+    unsettled,
 )
 from ledger.outbox_store import Connection, OutboxStore, Signed
 from ledger.units import Address, Hash32
@@ -149,7 +148,7 @@ class Outbox:
                     key=key, reason_code=entry.error_code or "", reason=entry.error_detail or ""
                 )
             if waited_s >= patience_s:
-                raise self.problem or _unsettled(entry, waited_s)
+                raise self.problem or unsettled(entry, waited_s)
             self._pause(poll_s)
             waited_s += poll_s
 
@@ -385,17 +384,6 @@ class Outbox:
         except (ChainUnavailable, UnknownBlock) as error:
             return ("Unknown", str(error))
         return ("Unknown", "it failed in its block, and not when it was tried again")
-
-
-def _unsettled(entry: Entry, waited_s: int) -> IntentUnsettled:
-    reason = f"{entry.error_code} {entry.error_detail}" if entry.error_code else ""
-    return IntentUnsettled(
-        key=entry.key,
-        sender=checksum_address(entry.sender),
-        state=entry.state,
-        waited_s=waited_s,
-        reason=reason.strip(),
-    )
 
 
 def _explained(error: ContractReverted) -> tuple[str, str]:

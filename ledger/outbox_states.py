@@ -22,6 +22,7 @@ from typing import ClassVar
 
 from ledger.chain.protocol import Fees, Receipt
 from ledger.errors import LedgerError, OutOfRange
+from ledger.keccak import checksum_address
 from ledger.units import Address, Hash32
 
 KEY_CHARS_MAX = 200
@@ -315,3 +316,15 @@ def bumped(fees: Fees, market: Fees, *, fee_max_wei: int) -> Fees:
 
 def _bumped_up(fee_wei: int) -> int:
     return fee_wei + max(1, -(-fee_wei // BUMP_DIVISOR))
+
+
+def unsettled(entry: Entry, waited_s: int) -> IntentUnsettled:
+    """What a caller whose patience ran out is told."""
+    reason = f"{entry.error_code} {entry.error_detail}" if entry.error_code else ""
+    return IntentUnsettled(
+        key=entry.key,
+        sender=checksum_address(entry.sender),
+        state=entry.state,
+        waited_s=waited_s,
+        reason=reason.strip(),
+    )
