@@ -49,9 +49,8 @@ class Party:
     sold_wh: int = 0
 
 
-def main() -> None:
+def main(count: int = ACCOUNTS) -> None:
     """Prints the table."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else ACCOUNTS
     flows, limits = _neighbourhood(count)
     plain_problem = Problem(tariff=TARIFF, flows=flows)
     auction_problem = Problem(
@@ -59,7 +58,7 @@ def main() -> None:
     )
     print(f"{count:,} accounts, the best of {ROUNDS} rounds, milliseconds a window\n")
     print(f"{'rules':<34}{'ours':>9}{'plain':>10}{'ratio':>8}  same trades")
-    _compare("proportional, mid_market", plain_problem, lambda: _plain_proportional(flows))
+    _compare("proportional, mid_market", plain_problem, lambda: plain_proportional(flows))
     _compare("auction", auction_problem, lambda: _plain_auction(flows, limits))
     others = {
         "proportional, limits, 3 % uncovered": Problem(
@@ -176,7 +175,8 @@ def _plain_shares(total_wh: int, weights: dict[int, int]) -> dict[int, int]:
     return shares
 
 
-def _plain_proportional(flows: tuple[Flow, ...]) -> list[Party]:
+def plain_proportional(flows: tuple[Flow, ...]) -> list[Party]:
+    """Exact fractions, one object an account."""
     parties = _parties(flows, ())
     demand_wh = sum(party.import_wh for party in parties)
     supply_wh = sum(party.export_wh for party in parties)
@@ -227,4 +227,4 @@ def _plain_auction(flows: tuple[Flow, ...], limits: tuple[Limits, ...]) -> list[
 
 
 if __name__ == "__main__":
-    main()
+    main(*(int(argument) for argument in sys.argv[1:]))
