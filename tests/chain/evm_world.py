@@ -1,6 +1,7 @@
 """An in-process EVM for contract tests: real bytecode under Prague's rules, one clock that tests set."""
 
 import json
+from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class World:
         account: LocalAccount = Account.from_key(seed.to_bytes(32))
         if account.address not in self.tester.get_accounts():
             self.tester.add_account(account.key.hex())
+        if self.tester.get_balance(account.address) == 0:
             self.tester.send_transaction(
                 {"from": self.rich, "to": account.address, "value": 10**20, "gas": 21_000}
             )
@@ -126,11 +128,13 @@ class World:
         self.tester.mine_block()
         receipt = self.tester.get_transaction_receipt(transaction_hash)
         if receipt["status"] != 1:
-            # Run it again as a call, to learn why.
+            # Run it again as a call, to learn why; then it has not happened at all.
             at = self.now
-            self.tester.revert_to_snapshot(before)
-            self.at(at)
-            self._call({key: full[key] for key in ("from", "to", "data") if key in full}, abi)
+            try:
+                self._call({key: full[key] for key in ("from", "to", "data") if key in full}, abi)
+            finally:
+                self.tester.revert_to_snapshot(before)
+                self.at(at)
             raise AssertionError("a transaction failed, the same call did not")
         return receipt
 
@@ -138,7 +142,8 @@ class World:
         try:
             return str(self.tester.call(call | {"gas": GAS}))
         except TransactionFailed as failure:
-            raise _decoded(failure, abi) from failure
+            errors = [*abi, *(item for known in self.known.values() for item in known.abi)]
+            raise _decoded(failure, errors) from failure
 
     def _events(self, receipt: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         for log in self.web3.eth.get_transaction_receipt(receipt["transaction_hash"])["logs"]:
@@ -206,12 +211,10 @@ def reverts(name: str, *facts: Any) -> Iterator[None]:
 
 
 def _decoded(failure: Exception, abi: Any) -> Reverted:
-    data = failure.args[0]
-    raw = (
-        bytes(data)
-        if isinstance(data, bytes | bytearray)
-        else bytes.fromhex(str(data).removeprefix("0x"))
-    )
+    message = str(failure.args[0])
+    if not message.startswith(("0x", "b'", 'b"')):
+        return Reverted(message, ())
+    raw = bytes.fromhex(message[2:]) if message.startswith("0x") else bytes(literal_eval(message))
     for item in abi:
         if item["type"] != "error":
             continue

@@ -135,7 +135,7 @@ class Community:
         parties = Parties.of(world, members)
         arguments = (world.rich,) if token == "SettlementToken" else ()
         coin = world.deploy(token, *arguments)
-        config = config_of(parties, token=coin.address) | changes
+        config = config_of(parties, token=changes.pop("config_token", coin.address)) | changes
         market = world.deploy("EnergyMarket", config)
         community = cls(world=world, parties=parties, token=coin, market=market, config=config)
         community.enrol([member.address for member in parties.members])
