@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.registers import ROOT
 
 KILLED = -signal.SIGKILL
@@ -124,7 +126,8 @@ class _Death:
 
         from ledger.chain.storage import ChainFile  # noqa: PLC0415
 
-        do_commit, flush = DefaultDialect.do_commit, ChainFile.flush
+        do_commit: Any = DefaultDialect.do_commit
+        flush = ChainFile.flush
 
         def commit_and_count(dialect: DefaultDialect, connection: Any) -> None:
             do_commit(dialect, connection)
@@ -139,8 +142,9 @@ class _Death:
             if changed:
                 self._count()
 
-        DefaultDialect.do_commit = commit_and_count  # type: ignore[method-assign, assignment]
-        ChainFile.flush = flush_and_count  # type: ignore[method-assign]
+        vendors = pytest.MonkeyPatch()
+        vendors.setattr(DefaultDialect, "do_commit", commit_and_count)
+        vendors.setattr(ChainFile, "flush", flush_and_count)
 
     def _count(self) -> None:
         self._left -= 1
