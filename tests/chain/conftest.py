@@ -1,4 +1,4 @@
-"""Communities that contract tests share; whatever a test does to one has not happened afterwards."""
+"""Communities that contract tests share; what a test does to one has not happened afterwards."""
 
 from collections.abc import Iterator
 

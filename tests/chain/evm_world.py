@@ -1,4 +1,4 @@
-"""An in-process EVM for contract tests: real bytecode under Prague's rules, one clock that tests set."""
+"""An in-process EVM for contract tests: Prague's rules, and a clock that tests set."""
 
 import json
 from ast import literal_eval
@@ -86,10 +86,23 @@ class World:
         self.known[contract.address] = contract
         return contract
 
-    def send(self, contract: Contract, name: str, *arguments: Any, sender: str) -> Done:
-        """Mines one transaction; raises `Reverted` if it fails."""
+    def send(
+        self,
+        contract: Contract,
+        name: str,
+        *arguments: Any,
+        sender: str,
+        slots: Sequence[int] = (),
+    ) -> Done:
+        """Mines one transaction; raises `Reverted` if it fails.
+
+        `slots` of the contract's storage go into an access list (EIP-2930).
+        """
         data = calldata(contract.abi, name, arguments)
         transaction = {"from": sender, "to": contract.address, "data": data}
+        if slots:
+            keys = [f"0x{slot:064x}" for slot in slots]
+            transaction["access_list"] = [{"address": contract.address, "storage_keys": keys}]
         receipt = self._mine(transaction, contract.abi)
         return Done(gas_used=receipt["gas_used"], events=list(self._events(receipt)))
 

@@ -145,10 +145,16 @@ class Community:
     def period_s(self) -> int:
         return int(self.config["windowS"] * self.config["periodWindows"])
 
-    def send(self, name: str, *arguments: Any, sender: LocalAccount | None = None) -> Done:
+    def send(
+        self,
+        name: str,
+        *arguments: Any,
+        sender: LocalAccount | None = None,
+        slots: Sequence[int] = (),
+    ) -> Done:
         """A transaction to the market, by the operator unless somebody else is named."""
         by = (sender or self.parties.operator).address
-        return self.world.send(self.market, name, *arguments, sender=by)
+        return self.world.send(self.market, name, *arguments, sender=by, slots=slots)
 
     def read(self, name: str, *arguments: Any) -> Any:
         return self.world.call(self.market, name, *arguments)
@@ -187,6 +193,7 @@ class Community:
         period: int = FIRST_PERIOD,
         run: int = 0,
         sender: LocalAccount | None = None,
+        slots: Sequence[int] = (),
         **changes: Any,
     ) -> Done:
         """`propose` or `settle` with mid-market prices, or whatever `changes` says instead."""
@@ -201,7 +208,7 @@ class Community:
             "statementsRoot": b"\x01" * 32,
             "totalsHash": b"\x02" * 32,
         } | changes
-        return self.send(name, proposal, prices, words, shorts, sender=sender)
+        return self.send(name, proposal, prices, words, shorts, sender=sender, slots=slots)
 
     def settle(self, deltas: Sequence[int], **options: Any) -> Done:
         return self.run("settle", deltas, **options)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from web3.contract import Contract
 
-from tests.chain.evm_world import Reverted, World, artifact, reverts
+from tests.chain.evm_world import Reverted, World, reverts
 from tests.chain.market_world import delta_words, deltas_root
 
 BALANCE_MAX = 2**51 - 1
@@ -29,9 +29,7 @@ caps = st.one_of(
 @pytest.fixture(scope="module")
 def harness(evm: World) -> Iterator[Contract]:
     with evm.undone():
-        abi, _ = artifact("LaneBalancesHarness")
         yield evm.deploy("LaneBalancesHarness")
-        del abi
 
 
 def refused(
