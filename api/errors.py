@@ -60,3 +60,13 @@ class BadInput(LedgerError):
     code: ClassVar[str] = "bad_input"
     field: str
     rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class NoMarket(LedgerError):
+    """The chain has no market where one should be: another chain answers, or it lost its state."""
+
+    code: ClassVar[str] = "wrong_chain"
+    chain_id: int
+    market: str
+    rule: str = "no contract at this address: another chain answers, or it lost its state"

@@ -44,8 +44,8 @@ def chain_of(options: Options, rpc: str | None) -> Iterator[tuple[Chain | None, 
     if rpc is not None:
         from ledger.chain.rpc import RpcChain  # noqa: PLC0415 (imports web3)
 
-        chain = RpcChain.connect(rpc, expected_chain_id=None, timeout_s=Settings().rpc_timeout_s)
-        yield chain, None
+        with RpcChain.connect(rpc, timeout_s=Settings().rpc_timeout_s) as chain:
+            yield chain, None
         return
     directory = DataDir(data_path(options))
     try:

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from api.jobs.chain_rules import rules_of
+from api.jobs.chain_rules import config_on, rules_of
 from api.jobs.evidence import ClaimedRun, Evidence, KnownReading
 from api.jobs.meter_book import book_of_logs
 from api.jobs.planning import account_states, flows_of_book, grid_of
@@ -71,7 +71,7 @@ def audit(chain: Chain, evidence: Evidence, *, progress: Progress) -> AuditRepor
     """
     report = AuditReport(readings=len(evidence.readings))
     report.compare("chain", "chain_id", evidence.chain_id, chain.chain_id)
-    config = MarketReader(chain, evidence.market).config()
+    config = config_on(chain, evidence.market)
     report.compare(
         "rules",
         "hash of keys or priorities",

@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from api.errors import NoMarket
 from ledger.assignment import Rules
+from ledger.chain.market import MarketReader
 from ledger.chain.market_values import MarketConfig
+from ledger.chain.protocol import Chain
 from ledger.clearing import VolumeRule, keys_from_json, priorities_from_json
-from ledger.keccak import keccak256
-from ledger.units import Hash32
+from ledger.keccak import checksum_address, keccak256
+from ledger.units import Address, Hash32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,17 @@ class SharingRules:
         else:
             return Hash32(bytes(32))
         return keccak256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
+
+
+def config_on(chain: Chain, market: Address) -> MarketConfig:
+    """What a market's contract fixed.
+
+    Raises:
+        NoMarket: there is no contract at this address.
+    """
+    if not chain.code(market):
+        raise NoMarket(chain_id=chain.chain_id, market=checksum_address(market))
+    return MarketReader(chain, market).config()
 
 
 def rules_of(config: MarketConfig, sharing: SharingRules) -> Rules:

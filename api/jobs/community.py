@@ -14,13 +14,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from api.config import CommunityConfig
 from api.datadir import DataDir, KeyRing
 from api.errors import StorageFailed
-from api.jobs.chain_rules import SharingRules, rules_of
+from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.meter_book import book_of_logs
 from api.jobs.tables import migrate, require_current
 from api.settings import Settings
 from ledger.assignment import Rules
 from ledger.chain.embedded import EmbeddedChain
-from ledger.chain.market import MarketReader
 from ledger.chain.market_values import MarketConfig
 from ledger.chain.protocol import Block, Chain, Log
 from ledger.chain.replay import LogEntry, market_events, read_entries
@@ -109,7 +108,7 @@ class Community:
     @cached_property
     def market_config(self) -> MarketConfig:
         """What the market's contract fixed."""
-        return MarketReader(self.chain, self.contracts.market).config()
+        return config_on(self.chain, self.contracts.market)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -217,7 +216,7 @@ class Community:
     def close(self) -> None:
         """Gives database and chain back."""
         self.engine.dispose()
-        if isinstance(self.chain, EmbeddedChain):
+        if isinstance(self.chain, EmbeddedChain | RpcChain):
             self.chain.close()
 
 
