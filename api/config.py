@@ -11,7 +11,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from api.errors import BadConfig
-from ledger.clearing import PriceRule, Residual, VolumeRule
+from ledger.clearing import (
+    PriceRule,
+    Problem,
+    Residual,
+    Tariff,
+    VolumeRule,
+    keys_from_json,
+    priorities_from_json,
+)
+from ledger.errors import LedgerError
 from ledger.units import (
     ENERGY_WH_MAX,
     FIRST_MEMBER,
@@ -26,6 +35,14 @@ WINDOW_S_DEFAULT = 900
 LIMIT_W_DEFAULT = 100_000
 LABEL_CHARS_MAX = 200
 SUPPLIER_DEBIT_MAX_MICRO = 2**50 // NANO_PER_MICRO
+UINT32_MAX = 2**32 - 1
+UINT64_MAX = 2**64 - 1
+FIELD_OF_CODE = {  # What is wrong with rules that no window could be cleared by.
+    "tariff_no_margin": "tariff",
+    "price_out_of_bounds": "tariff.fixed_per_kwh",
+    "rule_combination": "market.volume_rule",
+    "bad_keys": "market.keys",
+}
 
 
 def _utc(instant_at: datetime) -> datetime:
@@ -90,7 +107,9 @@ class MarketSection(_Section):
     keys: dict[AccountText | Literal["pool"], dict[AccountText, int]] = {}
     priorities: dict[AccountText, list[int]] = {}
     debit_max_wh: int = Field(default=100_000, ge=1, le=ENERGY_WH_MAX)
-    supplier_debit_max_micro: int = Field(default=SUPPLIER_DEBIT_MAX_MICRO, ge=1)
+    supplier_debit_max_micro: int = Field(
+        default=SUPPLIER_DEBIT_MAX_MICRO, ge=1, le=UINT64_MAX // NANO_PER_MICRO
+    )
 
     @property
     def period_s(self) -> int:
@@ -98,15 +117,30 @@ class MarketSection(_Section):
         return self.window_s * self.period_windows
 
     @property
+    def delay_least_s(self) -> int:
+        """The shortest withdrawal delay that the contract allows."""
+        return self.period_s + self.grace_s + self.dispute_period_s + self.finalize_within_s
+
+    @property
     def delay_s(self) -> int:
-        """The withdrawal delay: as given, else the least that the contract allows."""
-        least_s = self.period_s + self.grace_s + self.dispute_period_s + self.finalize_within_s
-        return least_s if self.withdrawal_delay_s is None else self.withdrawal_delay_s
+        """The withdrawal delay: as given, else the least."""
+        return self.delay_least_s if self.withdrawal_delay_s is None else self.withdrawal_delay_s
 
     @model_validator(mode="after")
-    def _aligned(self) -> "MarketSection":
+    def _times_fit(self) -> "MarketSection":
+        """What the contract would refuse, when half of the community has been made."""
         if to_unix_s(self.first_period_start) % self.period_s:
             _refuse("first_period_start", "must be aligned to window_s * period_windows")
+        if self.dispute_period_s + self.finalize_within_s > self.period_s // 2:
+            _refuse(
+                "dispute_period_s",
+                f"with finalize_within_s at most {self.period_s // 2}: "
+                "a revision fits between two periods",
+            )
+        if self.dispute_period_s and not self.finalize_within_s:
+            _refuse("finalize_within_s", "what is disputed for a time is finalized within some")
+        if not self.delay_least_s <= self.delay_s <= UINT32_MAX:
+            _refuse("withdrawal_delay_s", f"must lie in [{self.delay_least_s}, {UINT32_MAX}]")
         return self
 
 
@@ -168,11 +202,33 @@ class CommunityConfig(_Section):
                     f"account {account} can draw {largest_wh} Wh in a window, "
                     "and a settlement above the cap would never be accepted",
                 )
+        self._require_clearable()
         _once("meters.label", (meter.label for meter in self.meters))
         _once(
             "meters.meter_id", (meter.meter_id.lower() for meter in self.meters if meter.meter_id)
         )
         return self
+
+    def _require_clearable(self) -> None:
+        """Rules are for good: a market in which no window can be cleared is never deployed."""
+        market, tariff = self.market, self.tariff
+        is_fixed = market.price_rule is PriceRule.FIXED
+        try:
+            Problem(
+                flows=(),
+                tariff=Tariff(
+                    grid_import_per_kwh=tariff.grid_import_per_kwh,
+                    grid_export_per_kwh=tariff.grid_export_per_kwh,
+                    local_fee_per_kwh=tariff.local_fee_per_kwh,
+                ),
+                volume_rule=market.volume_rule,
+                price_rule=market.price_rule,
+                keys=keys_from_json(market.keys),
+                priorities=priorities_from_json(market.priorities),
+                price_per_kwh=tariff.fixed_per_kwh if is_fixed else None,
+            )
+        except LedgerError as error:
+            _refuse(FIELD_OF_CODE.get(error.code, "market"), str(error))
 
 
 def read_config(path: Path) -> CommunityConfig:

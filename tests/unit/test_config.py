@@ -178,6 +178,18 @@ def test_what_the_data_directory_keeps_is_read_back_unchanged() -> None:
         ),
         (("market", "debit_max_wh"), 49_999, "market.debit_max_wh"),
         (("meters", 1, "limit_w"), 50_001, "market.debit_max_wh"),
+        (("market", "dispute_period_s"), 21_601, "market.dispute_period_s"),
+        (("market", "finalize_within_s"), 0, "market.finalize_within_s"),
+        (("market", "withdrawal_delay_s"), 388_799, "market.withdrawal_delay_s"),
+        (("market", "withdrawal_delay_s"), 2**32, "market.withdrawal_delay_s"),
+        (("market", "supplier_debit_max_micro"), 2**64, "market.supplier_debit_max_micro"),
+        (("market", "price_rule"), "auction", "market.volume_rule"),
+        (("market", "keys"), {"3": {"2": 10_001}}, "market.keys"),
+        (("market", "keys"), {"3": {"2": 5_000, "4": 5_001}}, "market.keys"),
+        (("market", "keys"), {"pool": {"2": 5_000}}, "market.keys"),
+        (("tariff", "grid_export_per_kwh"), 280_001, "tariff"),
+        (("tariff", "fixed_per_kwh"), 79_999, "tariff.fixed_per_kwh"),
+        (("tariff", "fixed_per_kwh"), 280_001, "tariff.fixed_per_kwh"),
         (("meters", 1, "account"), 4, "meters.1.account"),
         (("meters", 1, "label"), "ada-roof", "meters.label"),
         (("meters", 1, "meter_id"), METER_ID.replace("f", "F"), "meters.meter_id"),
@@ -192,6 +204,25 @@ def test_the_cap_counts_all_meters_of_an_account_together() -> None:
     refused = refusal(document)
     assert refused.field == "market.debit_max_wh"
     assert "account 2 can draw 80000 Wh in a window" in refused.rule
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("market", "dispute_period_s"), 21_600),  # With 21,600 to finalize: half a period.
+        (("market", "withdrawal_delay_s"), 388_800),  # A day, three of grace, half a day.
+        (("market", "keys"), {"3": {"2": 5_000, "4": 5_000}}),
+        (("tariff", "fixed_per_kwh"), 80_000),
+        (("tariff", "fixed_per_kwh"), 280_000),
+    ],
+)
+def test_a_value_may_reach_its_bound(path: tuple[str | int, ...], value: Any) -> None:
+    config_of(changed(*path, to=value), "street.toml")
+
+
+def test_rules_are_refused_in_the_words_of_clearing() -> None:
+    refused = refusal(changed("market", "price_rule", to="auction"))
+    assert refused.rule.startswith("rule_combination: ")
 
 
 def test_a_time_without_offset_is_told_what_it_lacks() -> None:
