@@ -41,6 +41,7 @@ from metering.store import ReadingStore
 ROLES = ("owner", "operator", "registrar", "supplier", "grid_operator", "importer", "salt")
 SIGNERS = ("owner", "operator", "registrar")
 OPERATOR = "operator"
+CHAIN_LAG_S = 60  # More than any sound node's clock is behind ours.
 LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
 
 
@@ -131,6 +132,13 @@ class Community:
             return self.chain.head().timestamp_s
         return int(time.time())
 
+    def next_block_from_s(self) -> int:
+        """A time that the next block is surely not before: a node's clock may be behind ours."""
+        now_s = self.now_s()
+        if isinstance(self.chain, EmbeddedChain):
+            return now_s
+        return max(now_s - CHAIN_LAG_S, self.chain.head().timestamp_s)
+
     @staticmethod
     def system_now() -> datetime:
         """The system's time, in whole seconds: what readings may not be ahead of."""
@@ -195,6 +203,7 @@ class Community:
         role: str = OPERATOR,
         at_s: int | None = None,
         gas: int | None = None,
+        slots: tuple[int, ...] = (),
     ) -> Intent:
         """A transaction that this community owes, under its key."""
         return Intent(
@@ -204,6 +213,7 @@ class Community:
             data=data,
             created_at=_system_now(),
             gas=gas,
+            slots=slots,
             not_before_at=None if at_s is None else from_unix_s(at_s),
         )
 

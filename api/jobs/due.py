@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from api.jobs.community import Community
 from ledger.history import MarketHistory
 from ledger.units import from_unix_s, to_unix_s
 from metering.meters import MeterBook
 
-# A node's clock may be behind ours: what is cut off is surely past for it, too.
-CHAIN_LAG_S = 60
 REVISED_THROUGH = "revised_through_s"
 
 
@@ -78,12 +77,19 @@ class DueRuns:
             at_s = cutoff_at_s = max(now_s + 1, due_s)
             is_due = self._until_s is None or at_s <= self._until_s
         else:
-            lag_s = CHAIN_LAG_S if self._community.config.chain.rpc else 1
-            at_s, cutoff_at_s = now_s, now_s - lag_s
+            at_s, cutoff_at_s = now_s, self._cutoff_s()
             limit_s = cutoff_at_s if self._until_s is None else min(cutoff_at_s, self._until_s)
             is_due = due_s <= limit_s
         if is_due:
             yield DueRun(period_start_s=period_start_s, run=run, at_s=at_s, cutoff_at_s=cutoff_at_s)
+
+    def _cutoff_s(self) -> int:
+        """The latest cutoff that is surely past for us and for the chain."""
+        return min(self._community.now_s() - 1, self._community.next_block_from_s())
+
+    def _known_until(self) -> datetime | None:
+        """What is accepted later does not count for a run that is begun now."""
+        return None if self._follows_data else from_unix_s(self._cutoff_s())
 
     # First runs.
 
@@ -122,7 +128,7 @@ class DueRuns:
     def _complete_at_s(self, period_start_s: int, book: MeterBook) -> int | None:
         """The period's end if every meter that is active in it has a reading since, else None."""
         end_s = self._community.schedule.period_end(period_start_s)
-        stretches = self._community.readings.known_stretches()
+        stretches = self._community.readings.known_stretches(cutoff_at=self._known_until())
         for meter_id in book.meters():
             for term in book.terms_of_meter(meter_id):
                 ends_s = end_s if term.valid_until is None else to_unix_s(term.valid_until)
@@ -151,7 +157,9 @@ class DueRuns:
         since_s = max(noted_s, min(cutoffs.values()))
         schedule = self._community.schedule
         touched: set[int] = set()
-        for stretch in self._community.readings.touched_since(from_unix_s(since_s)):
+        for stretch in self._community.readings.touched_since(
+            from_unix_s(since_s), cutoff_at=self._known_until()
+        ):
             start_s = schedule.period_start_of(to_unix_s(stretch.first_at) - 1)
             stop_s = to_unix_s(stretch.last_at) + 1
             touched.update(range(start_s, stop_s, schedule.period_s))

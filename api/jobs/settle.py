@@ -18,6 +18,7 @@ from api.jobs.settlement_calls import (
     outbox_key,
     proposal_call,
 )
+from ledger.chain import market_calls
 from ledger.errors import LedgerError
 from ledger.outbox_states import Entry, IntentFailed, UnknownIntent
 from ledger.settlement import SettlementPlan, plan
@@ -122,6 +123,11 @@ class SettlementLoop:
             to=community.contracts.market,
             at_s=due.at_s,
             gas=gas_limit(planned),
+            slots=(  # A proposal moves no balance.
+                market_calls.slots_of_settlement(len(planned.deltas), by_operator=True)
+                if function == "settle"
+                else ()
+            ),
         )
         with community.engine.begin() as connection:
             community.settlements.save_plan(connection, planned, attempt=attempt)
@@ -156,7 +162,7 @@ class SettlementLoop:
             if community.now_s() > at_s + schedule.finalize_within_s:
                 self._mark(run, "given_up")
                 return None
-            if not self._follows_data and community.now_s() < at_s:
+            if not self._follows_data and community.next_block_from_s() < at_s:
                 return None
             intent = community.intent(
                 key,
@@ -164,6 +170,7 @@ class SettlementLoop:
                 to=community.contracts.market,
                 at_s=at_s,
                 gas=gas_limit_of_words(len(run.deltas)),
+                slots=market_calls.slots_of_settlement(len(run.deltas), by_operator=False),
             )
             community.outbox.put(intent)
         return self._wait(run, "finalize")
