@@ -6,7 +6,7 @@ a second payment. What each step does is decided in `outbox_states.py`.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -61,7 +61,15 @@ class Signer(Protocol):
     def address(self) -> Address: ...
 
     def sign_transaction(
-        self, *, chain_id: int, nonce: int, to: Address | None, data: bytes, gas: int, fees: Fees
+        self,
+        *,
+        chain_id: int,
+        nonce: int,
+        to: Address | None,
+        data: bytes,
+        gas: int,
+        fees: Fees,
+        slots: Sequence[int],
     ) -> Signed: ...
 
 
@@ -260,8 +268,7 @@ class Outbox:
                 self._store.note_taken(entry, block)
             case Abandon():
                 self._store.abandon(entry)
-        # Where another process was first, there is something new to see all the same.
-        return True
+        return True  # Where another process was first, there is something new to see, too.
 
     def _look(self, entry: Entry, head: Block, nonce: int) -> Sighting:
         receipt = self._receipt(entry)
@@ -308,6 +315,7 @@ class Outbox:
                 data=intent.data,
                 gas=chosen_gas,
                 fees=fees,
+                slots=intent.slots,
             )
 
         self._store.sign(
@@ -332,6 +340,7 @@ class Outbox:
             data=intent.data,
             gas=attempt.gas,
             fees=fees,
+            slots=intent.slots,
         )
         self._store.bump(entry, signed, fees=fees, now_at=self._now())
         return True

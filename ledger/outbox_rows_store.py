@@ -26,6 +26,7 @@ class _IntentTable(SQLModel, table=True):
     to_address: bytes | None = None  # None creates a contract.
     data: bytes
     gas: int | None = Field(default=None, sa_type=BigInteger)
+    slots: bytes = b""  # Of its access list: 32-byte words.
     created_s: int = Field(sa_type=BigInteger)
     not_before_s: int | None = Field(default=None, sa_type=BigInteger)
     state: str

@@ -101,6 +101,7 @@ class Intent:
     data: bytes
     created_at: datetime
     gas: int | None = None  # None: estimated when it is signed.
+    slots: tuple[int, ...] = ()  # Storage of `to` that it touches (EIP-2930 access list).
     # The block's time is at least this: a simulated chain is moved there, any other waited for.
     not_before_at: datetime | None = None
 

@@ -122,6 +122,7 @@ class OutboxStore:
             "to_address": intent.to,
             "data": intent.data,
             "gas": intent.gas,
+            "slots": b"".join(slot.to_bytes(32) for slot in intent.slots),
             "created_s": to_unix_s(intent.created_at),
             "not_before_s": None if not_before_at is None else to_unix_s(not_before_at),
             "state": State.PENDING,
@@ -193,6 +194,10 @@ class OutboxStore:
             data=row["data"],
             created_at=from_unix_s(row["created_s"]),
             gas=row["gas"],
+            slots=tuple(
+                int.from_bytes(row["slots"][place : place + 32])
+                for place in range(0, len(row["slots"]), 32)
+            ),
             not_before_at=instant(row["not_before_s"]),
         )
 

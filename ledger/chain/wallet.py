@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,8 +52,17 @@ class Wallet:
         gas: int,
         fees: Fees,
         value: int = 0,
+        slots: Sequence[int] = (),
     ) -> SignedTransaction:
-        """An EIP-1559 transaction; without `to` it creates a contract."""
+        """An EIP-1559 transaction; without `to` it creates a contract.
+
+        Args:
+            slots: storage slots of `to` that it will touch (EIP-2930): each costs 100 gas less,
+                the list itself 2,400 more.
+        """
+        accesses: list[RlpItem] = []
+        if slots and to is not None:
+            accesses = [[to, [slot.to_bytes(32) for slot in slots]]]
         payload: list[RlpItem] = [
             chain_id,
             nonce,
@@ -62,7 +72,7 @@ class Wallet:
             to or b"",
             value,
             data,
-            [],  # The access list.
+            accesses,
         ]
         digest = keccak.keccak256(_EIP1559 + rlp_encode(payload))
         signature = keccak.sign(digest, self.private_key)

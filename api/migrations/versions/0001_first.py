@@ -90,6 +90,7 @@ def upgrade() -> None:
         sa.Column("to_address", sa.LargeBinary(), nullable=True),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("gas", sa.BigInteger(), nullable=True),
+        sa.Column("slots", sa.LargeBinary(), nullable=False),
         sa.Column("created_s", sa.BigInteger(), nullable=False),
         sa.Column("not_before_s", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
