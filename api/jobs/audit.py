@@ -130,14 +130,20 @@ class _Auditor:
         self._history = MarketHistory()
         self._assignments: dict[tuple[int, int], Assignment] = {}
         self._readings = _by_meter(evidence.readings)
+        self._balances_then: Sequence[int] | None = None  # After the block of the claimed ones.
 
     def apply(self, event: MarketEvent) -> None:
+        if self._balances_then is None and event.block_number > self._evidence.balances_at_block:
+            self._balances_then = tuple(self._history.balances_nano)
         if event.name == "Proposed":
-            self._assign(event)
+            try:
+                self._assign(event)
+            except LedgerError as error:  # Readings that no intake would have let in.
+                where = _name(event.args["periodStart"], event.args["run"])
+                self._report.note(where, f"its flows cannot be derived: {error}")
         self._history.extend([event])
         if event.name == "Finalized":
-            key = (event.args["periodStart"], event.args["run"])
-            self._check_run(self._history.runs[key], self._assignments[key])
+            self._check_run(self._history.runs[(event.args["periodStart"], event.args["run"])])
 
     def check_end(self) -> None:
         """Compares balances, custody and the list of runs."""
@@ -145,9 +151,11 @@ class _Auditor:
         count = history.account_count
         on_chain = balances_of_words(self._market.all_balance_words(), count)
         _compare_all(report, "balance of account", on_chain, history.balances_nano)
-        if self._evidence.balances_at_block >= self._last_block():
-            claimed = list(self._evidence.balances_nano)
-            _compare_all(report, "claimed balance of account", claimed, history.balances_nano)
+        then = history.balances_nano if self._balances_then is None else self._balances_then
+        _compare_all(report, "claimed balance of account", self._evidence.balances_nano, then)
+        at_block, last_block = self._evidence.balances_at_block, self._chain.head().number
+        if at_block > last_block:
+            report.note("claimed balances", f"of block {at_block}, the chain ends at {last_block}")
         token = TokenReader(self._chain, self._config.token)
         held_micro = token.balance_micro_of(self._evidence.market)
         owed_nano = sum(history.balances_nano)
@@ -155,9 +163,6 @@ class _Auditor:
             report.note("custody", f"the market holds {held_micro} micro and owes {owed_nano} nano")
         for key in self._evidence.runs.keys() - set(history.final_order):
             report.note(_name(*key), "claimed as final, and not final on the chain")
-
-    def _last_block(self) -> int:
-        return self._chain.head().number
 
     def _assign(self, event: MarketEvent) -> None:
         """Notes what this run must be derived from: the state just before it was proposed."""
@@ -195,8 +200,11 @@ class _Auditor:
         }
         return flows_of_book(self._book, series, grid)
 
-    def _check_run(self, run: Run, assignment: Assignment) -> None:
+    def _check_run(self, run: Run) -> None:
         self._report.runs += 1
+        assignment = self._assignments.pop((run.period_start_s, run.run), None)
+        if assignment is None:
+            return
         where = _name(run.period_start_s, run.run)
         claimed = self._evidence.runs.get((run.period_start_s, run.run))
         if claimed is None:

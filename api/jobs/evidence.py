@@ -136,7 +136,7 @@ def read_bundle(path: Path) -> Evidence:
             market=Address(_bytes(document["market"], 20)),
             sharing=SharingRules(keys=document["keys"], priorities=document["priorities"]),
             readings=list(_readings(document["readings"])),
-            runs={(run.period_start_s, run.run): run for run in _runs(document["runs"])},
+            runs=_by_period_and_run(_runs(document["runs"])),
             balances_nano=[int(nano) for nano in document["balances_nano"]],
             balances_at_block=int(document["balances_at_block"]),
         )
@@ -157,8 +157,18 @@ def _readings(items: list[dict[str, Any]]) -> Iterator[KnownReading]:
         yield KnownReading(signed=signed, accepted_at_s=to_unix_s(accepted_at))
 
 
+def _by_period_and_run(runs: Iterator[ClaimedRun]) -> dict[tuple[int, int], ClaimedRun]:
+    found: dict[tuple[int, int], ClaimedRun] = {}
+    for run in runs:
+        if found.setdefault((run.period_start_s, run.run), run) is not run:
+            raise BadInput(field="runs", rule="one run is there twice")
+    return found
+
+
 def _runs(items: list[dict[str, Any]]) -> Iterator[ClaimedRun]:
     for item in items:
+        if [each["account"] for each in item["statements"]] != [*range(len(item["statements"]))]:
+            raise BadInput(field="statements", rule="are not one for each account, in order")
         totals = unpack(_bytes(item["totals"]))
         yield ClaimedRun(
             period_start_s=to_unix_s(parse_instant(item["period_start"])),
