@@ -2,19 +2,27 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
 
 from ledger.chain import registry
 from ledger.chain.protocol import Log
-from ledger.units import AccountId, Address, from_unix_s
+from ledger.units import AccountId, Address, from_unix_s, to_unix_s
 from metering.meters import MeterBook, MeterClass, MeterTerm
 from metering.readings import MeterId
 
 # In the order of the contract's enum.
 CLASSES = (MeterClass.CERTIFIED, MeterClass.GATEWAY, MeterClass.IMPORTED)
 
+# The registry takes any instant below 2^64, so milliseconds too, and forgets none of them.
+CALENDAR_ENDS_S: Final = to_unix_s(datetime(9999, 12, 31, tzinfo=UTC))
+
 
 def book_of_logs(logs: Iterable[Log]) -> MeterBook:
-    """Folds `TermBegan` and `TermEnded` into terms; a term that ends as it begins never was."""
+    """Folds `TermBegan` and `TermEnded` into terms; a term that ends as it begins never was.
+
+    What begins beyond the calendar's end begins there, and what would end there stays open.
+    """
     terms: dict[MeterId, list[MeterTerm]] = {}
     for log in logs:
         event = registry.event_of(log)
@@ -23,7 +31,7 @@ def book_of_logs(logs: Iterable[Log]) -> MeterBook:
         if event.name == "TermBegan":
             meter_id = MeterId(event.arguments["meterId"])
             own = terms.setdefault(meter_id, [])
-            valid_from = from_unix_s(event.arguments["validFrom"])
+            valid_from = from_unix_s(min(event.arguments["validFrom"], CALENDAR_ENDS_S))
             if own and (own[-1].valid_until is None or own[-1].valid_until > valid_from):
                 last = own.pop()
                 if last.valid_from < valid_from:
@@ -38,7 +46,7 @@ def book_of_logs(logs: Iterable[Log]) -> MeterBook:
                     valid_from=valid_from,
                 )
             )
-        elif event.name == "TermEnded":
+        elif event.name == "TermEnded" and event.arguments["validUntil"] < CALENDAR_ENDS_S:
             own = terms[MeterId(event.arguments["meterId"])]
             own[-1] = replace(own[-1], valid_until=from_unix_s(event.arguments["validUntil"]))
     return MeterBook(term for own in terms.values() for term in own)
