@@ -7,6 +7,8 @@ from typing import Final
 
 from ledger.chain import registry
 from ledger.chain.protocol import Log
+from ledger.periods import Schedule
+from ledger.statements import StatementMeter
 from ledger.units import AccountId, Address, from_unix_s, to_unix_s
 from metering.meters import MeterBook, MeterClass, MeterTerm
 from metering.readings import MeterId
@@ -50,3 +52,20 @@ def book_of_logs(logs: Iterable[Log]) -> MeterBook:
             own = terms[MeterId(event.arguments["meterId"])]
             own[-1] = replace(own[-1], valid_until=from_unix_s(event.arguments["validUntil"]))
     return MeterBook(term for own in terms.values() for term in own)
+
+
+def meters_of(
+    book: MeterBook, schedule: Schedule, account: int, period_start_s: int
+) -> tuple[StatementMeter, ...]:
+    """The meters that an account had in a period, and their classes."""
+    end_s = schedule.period_end(period_start_s)
+    found = {
+        (term.meter_id, term.meter_class.value)
+        for term in book.terms_of_account(AccountId(account))
+        if to_unix_s(term.valid_from) < end_s
+        and (term.valid_until is None or to_unix_s(term.valid_until) > period_start_s)
+    }
+    return tuple(
+        StatementMeter(meter_id=meter_id, meter_class=meter_class)
+        for meter_id, meter_class in sorted(found)
+    )

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from api.datadir import write_whole
 from api.jobs.community import Community
+from api.jobs.meter_book import meters_of
 from ledger.merkle import StandardTree
-from ledger.periods import Schedule
 from ledger.settlement_store import StoredRun, StoredStatement
 from ledger.statement_file import statement_file_name, statement_to_json
-from ledger.statements import Statement, StatementMeter
-from ledger.units import AccountId, Hash32, to_unix_s
+from ledger.statements import Statement
+from ledger.units import Hash32
 from metering.meters import MeterBook
 
 
@@ -45,23 +45,6 @@ def write_statement(statement: Statement, directory: Path) -> Path:
     )
     write_whole(path, json.dumps(statement_to_json(statement), indent=1) + "\n")
     return path
-
-
-def meters_of(
-    book: MeterBook, schedule: Schedule, account: int, period_start_s: int
-) -> tuple[StatementMeter, ...]:
-    """The meters that an account had in a period, and their classes."""
-    end_s = schedule.period_end(period_start_s)
-    found = {
-        (term.meter_id, term.meter_class.value)
-        for term in book.terms_of_account(AccountId(account))
-        if to_unix_s(term.valid_from) < end_s
-        and (term.valid_until is None or to_unix_s(term.valid_until) > period_start_s)
-    }
-    return tuple(
-        StatementMeter(meter_id=meter_id, meter_class=meter_class)
-        for meter_id, meter_class in sorted(found)
-    )
 
 
 def _statement(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from api.datadir import storage
 from api.jobs.chain_rules import SharingRules, rules_of
-from api.jobs.meter_book import book_of_logs
-from api.jobs.statements import meters_of
+from api.jobs.meter_book import book_of_logs, meters_of
 from ledger.chain.errors import BadAbiValue, ContractReverted
 from ledger.chain.market import MarketReader
 from ledger.chain.market_values import MarketConfig
