@@ -254,5 +254,5 @@ def _fail(code: str, detail: str, arguments: list[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if "--json" in words:
         print(json.dumps({"error": {"code": code, "detail": detail}}))
-    print(f"wattledger: {code}: {detail}", file=sys.stderr)
+    print(f"wattledger: {code}: {' '.join(detail.splitlines())}", file=sys.stderr)
     return 1

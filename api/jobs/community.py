@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from api.config import CommunityConfig
 from api.datadir import DataDir, KeyRing
-from api.errors import StorageFailed
+from api.errors import BadInput, CommunityExists, NoCommunity, StorageFailed
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.meter_book import book_of_logs
-from api.jobs.tables import migrate, require_current
+from api.jobs.tables import drop_tables, migrate, require_current
 from api.settings import Settings
 from ledger.assignment import Rules
 from ledger.chain.embedded import EmbeddedChain
@@ -79,6 +79,30 @@ class Community:
     def settlements(self) -> SettlementStore:
         """Planned and published runs."""
         return SettlementStore(self.engine)
+
+    @property
+    def database(self) -> str:
+        """The database's URL, without its password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    def owns_database(self) -> bool:
+        """Whether the database holds this directory's community, and no other's."""
+        return self.settlements.facts().get(OPERATOR) == self._operator
+
+    def claim_database(self) -> None:
+        """Notes whose database this is.
+
+        Raises:
+            CommunityExists: it holds another community.
+        """
+        if self.settlements.facts().get(OPERATOR, self._operator) != self._operator:
+            raise CommunityExists(data_dir=self.database, rule="the database holds another one")
+        with self.engine.begin() as connection:
+            self.settlements.set_facts(connection, [(OPERATOR, self._operator)])
+
+    @property
+    def _operator(self) -> str:
+        return self.keys.wallet(OPERATOR).address.hex()
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -239,14 +263,7 @@ def open_parts(
     directory: DataDir, config: CommunityConfig, *, create: bool = False, read_only: bool = False
 ) -> Community:
     """Opens database and chain of a data directory."""
-    settings = Settings()
-    url = settings.database_url or directory.database_url
-    with _database(url):
-        engine = open_engine(url, read_only=read_only)
-        if read_only:
-            require_current(engine)
-        else:
-            migrate(engine)
+    engine = open_database(directory, read_only=read_only)
     try:
         chain = open_chain(directory, config, create=create, read_only=read_only)
     except BaseException:
@@ -260,6 +277,39 @@ def open_parts(
         chain=chain,
         read_only=read_only,
     )
+
+
+def open_database(directory: DataDir, *, read_only: bool = False) -> Engine:
+    """The community's database, with the tables of this version."""
+    url = Settings().database_url or directory.database_url
+    with database_failures_named(url):
+        try:
+            engine = open_engine(url, read_only=read_only)
+        except (ArgumentError, ImportError) as error:
+            raise BadInput(field="WATTLEDGER_DATABASE_URL", rule=str(error)) from error
+        try:
+            if read_only:
+                require_current(engine)
+            else:
+                migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
+
+
+def empty_database(directory: DataDir) -> None:
+    """Takes this directory's community out of a database elsewhere; another one's stays."""
+    keys = directory.keys()
+    if Settings().database_url is None or OPERATOR not in keys:
+        return
+    engine = open_database(directory)
+    try:
+        own = keys.wallet(OPERATOR).address.hex()
+        if SettlementStore(engine).facts().get(OPERATOR) == own:
+            drop_tables(engine)
+    finally:
+        engine.dispose()
 
 
 def open_chain(
@@ -300,19 +350,23 @@ def open_community(path: Path, *, read_only: bool = False) -> Iterator[Community
     config = CommunityConfig.model_validate_json(directory.config_json())
     community = open_parts(directory, config, read_only=read_only)
     try:
-        with _database(community.engine.url.render_as_string(hide_password=True)):
+        with database_failures_named(community.database):
+            if not community.owns_database():
+                rule = f"the database {community.database} is not this directory's"
+                raise NoCommunity(data_dir=str(path), rule=rule)
             yield community
     finally:
         community.close()
 
 
 @contextmanager
-def _database(url: str) -> Iterator[None]:
+def database_failures_named(url: str) -> Iterator[None]:
     """Turns what the database refuses into StorageFailed."""
     try:
         yield
-    except (OperationalError, DBAPIError) as error:
-        raise StorageFailed(path=url.rsplit("@", 1)[-1], reason=str(error.orig)) from error
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        raise StorageFailed(path=url.rsplit("@", 1)[-1], reason=reason) from error
 
 
 def _system_now() -> datetime:

@@ -6,7 +6,13 @@ from pathlib import Path
 from api.config import AccountSection, CommunityConfig, MeterSection
 from api.datadir import DataDir, KeyRing
 from api.errors import BadConfig
-from api.jobs.community import ROLES, Community, open_parts, sharing_of
+from api.jobs.community import (
+    ROLES,
+    Community,
+    database_failures_named,
+    open_parts,
+    sharing_of,
+)
 from ledger.chain import market_calls, settlement_token
 from ledger.chain import registry as registry_calls
 from ledger.chain.market_values import MarketConfig, MarketTariff
@@ -41,10 +47,12 @@ def create_community(
     keys.make([*ROLES, *trial_keys(config)])
     community = open_parts(directory, config, create=True)
     try:
-        _deploy(community, progress)
-        _enrol(community, progress)
-        _register(community, progress)
-        _deposit(community, progress)
+        with database_failures_named(community.database):
+            community.claim_database()
+            _deploy(community, progress)
+            _enrol(community, progress)
+            _register(community, progress)
+            _deposit(community, progress)
     except BaseException:
         community.close()
         raise

@@ -20,7 +20,7 @@ from api.config import (
 from api.datadir import DataDir, storage
 from api.errors import BadInput
 from api.jobs.audit import AuditReport, audit
-from api.jobs.community import LEAD_S, Community
+from api.jobs.community import LEAD_S, Community, empty_database
 from api.jobs.create import create_community
 from api.jobs.evidence import evidence_of
 from api.jobs.intake import ImportReport, import_registers
@@ -204,6 +204,7 @@ def remove_earlier_demo(data_path: Path) -> None:
         EmbeddedChain.open(
             directory.chain_path, chain_id=config.chain.chain_id, genesis_at=from_unix_s(0)
         ).close()
+    empty_database(directory)
     directory.empty()
 
 

@@ -29,6 +29,16 @@ def migrate(engine: Engine) -> None:
             ) from error
 
 
+def drop_tables(engine: Engine) -> None:
+    """Takes all tables and what is in them away."""
+    from alembic import command  # noqa: PLC0415 (slow to import)
+
+    config = _config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+
 def require_current(engine: Engine) -> None:
     """Refuses a database with other tables than this version's, without changing it."""
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 (slow to import)
