@@ -2,16 +2,35 @@
 
 from pathlib import Path
 
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api.errors import BadInput
+
+PREFIX = "WATTLEDGER_"
 
 
 class Settings(BaseSettings):
     """What is not said on the command line."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WATTLEDGER_", env_file=".env", env_file_encoding="utf-8", extra="ignore"
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore"
     )
 
     data_dir: Path | None = None
     database_url: str | None = None  # sqlite:///… or postgresql+psycopg://…
-    rpc_timeout_s: int = 30
+    rpc_timeout_s: int = Field(default=30, ge=1)
+
+
+def read_settings() -> Settings:
+    """The settings as they are now.
+
+    Raises:
+        BadInput: naming the variable whose value cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadInput(field=variable, rule=first["msg"]) from error

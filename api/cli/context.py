@@ -51,9 +51,9 @@ def data_path(options: Options) -> Path:
     """The data directory: option, variable, `.env`, default."""
     if options.data_dir is not None:
         return options.data_dir
-    from api.settings import Settings  # noqa: PLC0415 (pydantic-settings takes a while to import)
+    from api.settings import read_settings  # noqa: PLC0415 (pydantic-settings takes a while to import)
 
-    return Settings().data_dir or DATA_DIR_DEFAULT
+    return read_settings().data_dir or DATA_DIR_DEFAULT
 
 
 def finish(options: Options, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from api.cli.context import Options, Outcome, data_path
 from api.datadir import DataDir
 from api.errors import NoCommunity
 from api.jobs.verify import MarketFacts, Verdict, read_statement, verify_statement
-from api.settings import Settings
+from api.settings import read_settings
 from ledger.chain.protocol import Chain
 from ledger.keccak import checksum_address
 from ledger.statements import Statement
@@ -44,7 +44,7 @@ def chain_of(options: Options, rpc: str | None) -> Iterator[tuple[Chain | None, 
     if rpc is not None:
         from ledger.chain.rpc import RpcChain  # noqa: PLC0415 (imports web3)
 
-        with RpcChain.connect(rpc, timeout_s=Settings().rpc_timeout_s) as chain:
+        with RpcChain.connect(rpc, timeout_s=read_settings().rpc_timeout_s) as chain:
             yield chain, None
         return
     directory = DataDir(data_path(options))

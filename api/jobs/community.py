@@ -17,7 +17,7 @@ from api.errors import BadInput, CommunityExists, NoCommunity, StorageFailed
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.meter_book import book_of_logs
 from api.jobs.tables import drop_tables, migrate, require_current
-from api.settings import Settings
+from api.settings import read_settings
 from ledger.assignment import Rules
 from ledger.chain.embedded import EmbeddedChain
 from ledger.chain.market_values import MarketConfig
@@ -281,7 +281,7 @@ def open_parts(
 
 def open_database(directory: DataDir, *, read_only: bool = False) -> Engine:
     """The community's database, with the tables of this version."""
-    url = Settings().database_url or directory.database_url
+    url = read_settings().database_url or directory.database_url
     with database_failures_named(url):
         try:
             engine = open_engine(url, read_only=read_only)
@@ -301,7 +301,7 @@ def open_database(directory: DataDir, *, read_only: bool = False) -> Engine:
 def empty_database(directory: DataDir) -> None:
     """Takes this directory's community out of a database elsewhere; another one's stays."""
     keys = directory.keys()
-    if Settings().database_url is None or OPERATOR not in keys:
+    if read_settings().database_url is None or OPERATOR not in keys:
         return
     engine = open_database(directory)
     try:
@@ -319,7 +319,7 @@ def open_chain(
     section = config.chain
     if section.rpc is not None:
         return RpcChain.connect(
-            section.rpc, expected_chain_id=section.chain_id, timeout_s=Settings().rpc_timeout_s
+            section.rpc, expected_chain_id=section.chain_id, timeout_s=read_settings().rpc_timeout_s
         )
     genesis_at = None
     if create:

@@ -1,0 +1,159 @@
+"""Where settings come from, what wrong usage costs, and what is printed where."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command_line import Cli
+from tests.e2e.registers import ROOT
+
+COMMANDS = ("demo", "init", "import", "settle", "clear", "statement", "verify", "audit")
+
+
+def test_settings_count_before_and_after_the_command(demo_home: Path, cli: Cli) -> None:
+    before = cli("--data-dir", demo_home, "--json", "audit")
+    after = cli("audit", "--data-dir", demo_home, "--json")
+    assert (before.code, before.document) == (0, after.document)
+
+
+def test_what_is_said_after_the_command_counts_more(demo_home: Path, cli: Cli) -> None:
+    assert cli("--data-dir", "nowhere", "audit", "--data-dir", demo_home).code == 0
+    assert cli("--data-dir", demo_home, "audit", "--data-dir", "nowhere").code == 1
+
+
+def test_the_data_directory_may_come_from_a_variable_or_a_file(
+    demo_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("audit").code == 1
+    Path(".env").write_text(f"WATTLEDGER_DATA_DIR={demo_home}\nOTHER=1\n")
+    assert cli("audit").code == 0
+    monkeypatch.setenv("WATTLEDGER_DATA_DIR", "nowhere")
+    ran = cli("audit")
+    assert (ran.code, "nowhere" in ran.err) == (1, True)
+    assert cli("audit", "--data-dir", demo_home).code == 0
+
+
+def test_the_default_is_a_directory_beside_one(demo_home: Path, cli: Cli) -> None:
+    Path("wattledger-data").symlink_to(demo_home)
+    assert cli("audit").code == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("WATTLEDGER_RPC_TIMEOUT_S", "soon"), ("WATTLEDGER_RPC_TIMEOUT_S", "-1")],
+)
+def test_a_setting_that_is_none_is_named_in_one_line(
+    variable: str, value: str, demo_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    file = demo_home / "statements" / "5-20160602T000000Z.json"
+    ran = cli("verify", file, "--rpc", "http://127.0.0.1:1")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert variable in ran.err.upper()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fly"],
+        ["demo", "--days"],
+        ["demo", "--days", "x"],
+        ["demo", "--days", "0"],
+        ["demo", "--what"],
+        ["demo", "file.csv"],
+        ["import", "file.csv"],
+        ["import", "--format", "registers-csv"],
+        ["verify"],
+        ["verify", "a", "b"],
+        ["--what", "demo"],
+        [],
+    ],
+)
+def test_wrong_usage_ends_with_two_and_prints_no_result(words: list[str], cli: Cli) -> None:
+    ran = cli(*words)
+    assert ran.code == 2
+    assert ran.err or not words
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command: str, cli: Cli) -> None:
+    ran = cli(command, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"wattledger {command}" in ran.out
+    assert "Example" in ran.out
+
+
+@pytest.mark.parametrize("command", ["import f --format registers-csv", "settle", "audit"])
+def test_without_a_community_one_is_told_how_to_make_one(command: str, cli: Cli) -> None:
+    ran = cli(*command.split())
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "no_community" in ran.err
+    assert "wattledger demo" in ran.err
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_json_says_the_error_on_standard_output_too(place: str, cli: Cli) -> None:
+    ran = cli("--json", "audit") if place == "before" else cli("audit", "--json")
+    assert ran.code == 1
+    assert ran.document["error"]["code"] == "no_community"
+    assert ran.err.startswith("wattledger: no_community: ")
+
+
+def test_a_reader_that_goes_away_is_no_traceback(demo_home: Path) -> None:
+    command = "from api.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command, "verify", "--help"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_clear_reads_a_file_or_standard_input(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = json.loads((ROOT / "tests/golden/clearing.json").read_text())
+    tariff = {"grid_import_per_kwh": 300_000, "grid_export_per_kwh": 80_000}
+    good = {
+        "tariff": {**tariff, "local_fee_per_kwh": 20_000},
+        "flows": [
+            {"account": 2, "import_wh": 900, "export_wh": 0},
+            {"account": 3, "import_wh": 0, "export_wh": 600},
+        ],
+    }
+    assert problem
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps(good))
+    ran = cli("clear", file)
+    assert (ran.code, ran.document["traded_wh"], ran.err) == (0, 600, "")
+    file.write_text(json.dumps([good, {**good, "flows": [{"account": 1}]}, good]))
+    ran = cli("clear", file)
+    answers = json.loads(ran.out)
+    assert (ran.code, len(answers)) == (1, 3)
+    assert answers[0] == answers[2]
+    assert answers[1]["error"]["code"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "7", "null", "[" * 100_000])
+def test_clear_refuses_what_is_no_problem(content: str, cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    file.write_text(content)
+    ran = cli("clear", file)
+    assert (ran.code, "error" in ran.document) == (1, True)
+    assert ran.err.count("\n") == 1
+
+
+def test_clear_names_a_file_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
+    for file in (tmp_path / "none.json", tmp_path):
+        ran = cli("clear", file)
+        assert (ran.code, "storage_failed" in ran.err) == (1, True)
