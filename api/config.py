@@ -22,7 +22,9 @@ from ledger.clearing import (
 )
 from ledger.errors import LedgerError
 from ledger.units import (
+    DEPOSIT_BALANCE_NANO_MAX,
     ENERGY_WH_MAX,
+    EPOCH,
     FIRST_MEMBER,
     NANO_PER_MICRO,
     PERIOD_WINDOWS_MAX,
@@ -35,6 +37,7 @@ WINDOW_S_DEFAULT = 900
 LIMIT_W_DEFAULT = 100_000
 LABEL_CHARS_MAX = 200
 SUPPLIER_DEBIT_MAX_MICRO = 2**50 // NANO_PER_MICRO
+DEPOSIT_MICRO_MAX = DEPOSIT_BALANCE_NANO_MAX // NANO_PER_MICRO
 UINT32_MAX = 2**32 - 1
 UINT64_MAX = 2**64 - 1
 FIELD_OF_CODE = {  # What is wrong with rules that no window could be cleared by.
@@ -48,6 +51,8 @@ FIELD_OF_CODE = {  # What is wrong with rules that no window could be cleared by
 def _utc(instant_at: datetime) -> datetime:
     if instant_at.tzinfo is None:
         raise ValueError("a time has an offset or Z")
+    if instant_at.year <= EPOCH.year:
+        raise ValueError("a time is after 1970")
     return instant_at.astimezone(UTC)
 
 
@@ -83,7 +88,7 @@ class _Section(BaseModel):
 class ChainSection(_Section):
     """Where the contracts live. Without `rpc` it is the embedded chain of the data directory."""
 
-    chain_id: int = Field(default=1337, ge=1)
+    chain_id: int = Field(default=1337, ge=1, lt=2**53)
     rpc: str | None = None
     clock: Literal["system", "data"] = "system"  # data: the embedded chain's time follows the data.
     confirmations: int = Field(default=0, ge=0, le=1_000)
@@ -158,7 +163,9 @@ class AccountSection(_Section):
 
     name: str = Field(min_length=1, max_length=LABEL_CHARS_MAX)
     address: AddressText | None = None
-    deposit_micro: int = Field(default=0, ge=0)  # Trial accounts only: minted and paid in.
+    deposit_micro: int = Field(
+        default=0, ge=0, le=DEPOSIT_MICRO_MAX
+    )  # Trial accounts only: minted and paid in.
 
 
 class MeterSection(_Section):

@@ -17,9 +17,10 @@ _MARK = "wattledger.json"
 _CONFIG = "community.json"
 _KEYS = "keys.json"
 _COMPLETE = "complete"
+_PART = ".part"
 PICTURE = "day.svg"
 # What lies in a data directory besides its mark: first what says that the rest is whole.
-_CONTENTS = (_COMPLETE, "wattledger.db*", "chain", "statements", _KEYS, PICTURE, "*.part", _CONFIG)
+_CONTENTS = (_COMPLETE, "wattledger.db*", "chain", "statements", _KEYS, PICTURE, "*" + _PART, _CONFIG)
 
 
 class DataDir:
@@ -63,11 +64,12 @@ class DataDir:
                     data_dir=str(self.path), rule="choose another directory, or remove this one"
                 )
             if not (self.path / _MARK).exists():
-                if any(self.path.iterdir()):
+                if any(each.name != _MARK + _PART for each in self.path.iterdir()):
                     raise CommunityExists(
                         data_dir=str(self.path), rule="the directory is not empty"
                     )
-                mark = {"format": FORMAT, "made_by": DEMO if for_demo else "init"}
+                made_by = DEMO if for_demo else "init"
+                mark = {"format": FORMAT, "made_by": made_by, "id": secrets.token_hex(16)}
                 _write_private(self.path / _MARK, json.dumps(mark))
             self._check_format()
             if not (self.path / _CONFIG).exists():
@@ -114,6 +116,16 @@ class DataDir:
                     else:
                         path.unlink()
 
+    @property
+    def config_path(self) -> Path:
+        """Where the configuration is kept."""
+        return self.path / _CONFIG
+
+    @property
+    def identity(self) -> str:
+        """What tells this directory's community from any other."""
+        return str(self._mark().get("id", ""))
+
     def config_json(self) -> str:
         """The configuration that the community was made from."""
         with storage(self.path):
@@ -147,9 +159,13 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._keys: dict[str, str] = (
-            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        )
+        self._keys: dict[str, str] = {}
+        if path.exists():
+            with storage(path):
+                document = json.loads(path.read_bytes())
+                if not isinstance(document, dict):
+                    raise ValueError("not an object")
+                self._keys = document
 
     def __repr__(self) -> str:
         return f"KeyRing({len(self._keys)} keys)"
@@ -167,7 +183,10 @@ class KeyRing:
 
     def secret(self, name: str) -> bytes:
         """A key's bytes."""
-        return bytes.fromhex(self._keys[name])
+        if name not in self._keys:
+            raise StorageFailed(path=str(self._path), reason=f"the key of {name} is not here")
+        with storage(self._path):
+            return bytes.fromhex(self._keys[name])
 
     def wallet(self, name: str) -> Wallet:
         """A key as a wallet."""
@@ -176,9 +195,11 @@ class KeyRing:
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses into StorageFailed."""
+    """Turns what the disk refuses, and a file of ours that is damaged, into StorageFailed."""
     try:
         yield
+    except ValueError as error:
+        raise StorageFailed(path=str(path), reason="is damaged") from error
     except OSError as error:
         raise StorageFailed(
             path=str(error.filename or path), reason=error.strerror or type(error).__name__
@@ -197,7 +218,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str, *, durable: bool = True) -> None:
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + _PART)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

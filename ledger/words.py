@@ -6,6 +6,7 @@ Everything here mirrors what the contract computes on calldata; tests compare th
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ledger.errors import OutOfRange
 from ledger.keccak import keccak256
 from ledger.merkle import plain_root
 from ledger.units import Hash32
@@ -47,6 +48,8 @@ class StatementRow:
     def of_word(cls, word: int) -> "StatementRow":
         """The row that a word stands for."""
         flags = word >> 248
+        if flags > ESTIMATED_BIT | UNCOVERED_BIT:
+            raise OutOfRange(field="flags of a row", value=flags, value_min=0, value_max=3)
         return cls(
             import_wh=word >> 192 & 2**56 - 1,
             export_wh=word >> 128 & LANE_MASK,

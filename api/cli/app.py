@@ -1,6 +1,7 @@
 """Commands, their options and help texts. Each imports what it needs when it runs."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,9 @@ from typing import Annotated
 import typer
 
 from api.cli.context import DataDirOption, JsonOption, Options, finish, options_of
+
+INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
+DEBUG_VARIABLE = "WATTLEDGER_DEBUG"
 
 app = typer.Typer(
     name="wattledger",
@@ -239,20 +243,25 @@ def run(arguments: list[str] | None = None) -> int:
     except LedgerError as error:
         return _fail(error.code, error.detail, arguments)
     except typer.Exit as leave:
-        return leave.exit_code
+        outcome = leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", "nothing is lost: run the same command again", arguments)
+        outcome = INTERRUPTED
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # Click's usage errors.
-            error.show()
-            return int(error.exit_code)
-        raise
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Wrong usage.
+            return _fail("usage", error.format_message(), arguments, exit_code=2)
+        if DEBUG_VARIABLE in os.environ:
+            raise
+        detail = f"{type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 to see where)"
+        return _fail("internal_error", detail, arguments)
+    if outcome == INTERRUPTED:
+        return _fail("interrupted", "nothing is lost: run the same command again", arguments)
     return outcome if isinstance(outcome, int) else 0
 
 
-def _fail(code: str, detail: str, arguments: list[str] | None) -> int:
+def _fail(code: str, detail: str, arguments: list[str] | None, *, exit_code: int = 1) -> int:
     words = sys.argv[1:] if arguments is None else arguments
+    line = " ".join(detail.split())
     if "--json" in words:
-        print(json.dumps({"error": {"code": code, "detail": detail}}))
-    print(f"wattledger: {code}: {' '.join(detail.splitlines())}", file=sys.stderr)
-    return 1
+        print(json.dumps({"error": {"code": code, "detail": line}}))
+    print(f"wattledger: {code}: {line}", file=sys.stderr)
+    return exit_code

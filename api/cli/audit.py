@@ -6,9 +6,10 @@ from api.cli.context import Options, Outcome, data_path
 from api.cli.progress import bars
 from api.cli.verify import chain_of
 from api.errors import BadInput
-from api.jobs.audit import AuditReport, audit
+from api.jobs.audit import AuditReport, Progress, audit
+from api.jobs.audit_directory import audit_directory
 from api.jobs.community import open_community
-from api.jobs.evidence import Evidence, evidence_of, read_bundle, write_bundle
+from api.jobs.evidence import evidence_of, read_bundle, write_bundle
 
 
 def run_audit(
@@ -17,11 +18,12 @@ def run_audit(
     """Audits a data directory or a bundle, against its own chain or an endpoint's."""
     if export is not None:
         return _export(options, export)
-    evidence = read_bundle(bundle) if bundle is not None else _own_evidence(options)
-    with chain_of(options, rpc) as (chain, _market), bars(shown=not options.as_json) as progress:
-        if chain is None:
-            raise BadInput(field="--rpc", rule="there is no chain: give --rpc or --data-dir")
-        report = audit(chain, evidence, progress=progress)
+    with bars(shown=not options.as_json) as progress:
+        report = (
+            _audit_bundle(options, rpc, bundle, progress)
+            if bundle is not None
+            else _audit_directory(options, rpc, progress)
+        )
     return Outcome(
         document={
             "verdict": report.verdict,
@@ -37,13 +39,30 @@ def run_audit(
     )
 
 
-def _own_evidence(options: Options) -> Evidence:
+def _audit_directory(options: Options, rpc: str | None, progress: Progress) -> AuditReport:
     with open_community(data_path(options), read_only=True) as community:
-        return evidence_of(community)
+        if rpc is None:
+            return audit_directory(community, community.chain, progress=progress)
+        with chain_of(options, rpc) as (chain, _market):
+            return audit_directory(community, chain or community.chain, progress=progress)
+
+
+def _audit_bundle(
+    options: Options, rpc: str | None, bundle: Path, progress: Progress
+) -> AuditReport:
+    evidence = read_bundle(bundle)
+    with chain_of(options, rpc) as (chain, market):
+        if chain is None:
+            raise BadInput(field="--rpc", rule="there is no chain: give --rpc or --data-dir")
+        report = audit(chain, evidence, progress=progress)
+        if market is not None:
+            report.compare("bundle", "market", evidence.market, market)
+        return report
 
 
 def _export(options: Options, export: Path) -> Outcome:
-    write_bundle(_own_evidence(options), export)
+    with open_community(data_path(options), read_only=True) as community:
+        write_bundle(evidence_of(community), export)
     return Outcome(
         document={"bundle": str(export)},
         text=f"{export}: readings and salts, no keys. Whoever has it sees every home's load.",

@@ -52,7 +52,7 @@ def run_init(options: Options, config_file: Path) -> Outcome:
 
 
 def run_import(options: Options, file: Path, format_name: str, meter: str | None) -> Outcome:
-    """Imports a file; passed even where rows were rejected, unless all of them were."""
+    """Imports a file; what is good in it is kept, and any rejected row makes the exit code 1."""
     with open_community(data_path(options)) as community:
         report = import_readings(community, file, format_name=format_name, meter=meter)
     lines = [
@@ -65,10 +65,7 @@ def run_import(options: Options, file: Path, format_name: str, meter: str | None
     lines += [f"{where} {each.position}: {each.error}" for each in report.rejected[:REJECTED_SHOWN]]
     if len(report.rejected) > REJECTED_SHOWN:
         lines.append(f"and {len(report.rejected) - REJECTED_SHOWN} more: see --json")
-    taken = report.accepted + report.duplicates + report.estimated
-    return Outcome(
-        document=report.to_json(), text="\n".join(lines), passed=bool(taken or not report.rejected)
-    )
+    return Outcome(document=report.to_json(), text="\n".join(lines), passed=not report.rejected)
 
 
 def run_settle(options: Options, until: str | None) -> Outcome:

@@ -63,8 +63,16 @@ class AuditReport:
             self.note(where, f"{what}: stated {_show(stated)}, derived {_show(derived)}")
 
 
-def audit(chain: Chain, evidence: Evidence, *, progress: Progress) -> AuditReport:
+OnRun = Callable[[AuditReport, Run, SettlementPlan], None]
+
+
+def audit(
+    chain: Chain, evidence: Evidence, *, progress: Progress, on_run: OnRun | None = None
+) -> AuditReport:
     """Re-derives all that a market settled; lists every discrepancy.
+
+    Args:
+        on_run: is shown each run as the chain has it and as it was derived.
 
     Raises:
         ChainUnavailable: the chain does not answer.
@@ -82,7 +90,7 @@ def audit(chain: Chain, evidence: Evidence, *, progress: Progress) -> AuditRepor
     book = book_of_logs(registry_logs)
     domain = domain_separator(chain.chain_id, config.registry)
     _check_signatures(report, evidence.readings, book, domain, progress)
-    auditor = _Auditor(chain, evidence, config, book, report)
+    auditor = _Auditor(chain, evidence, config, book, report, on_run=on_run)
     entries = read_entries(chain, evidence.market)
     events = list(market_events(entries))
     for place, event in enumerate(events):
@@ -118,7 +126,10 @@ class _Auditor:
         config: MarketConfig,
         book: MeterBook,
         report: AuditReport,
+        *,
+        on_run: OnRun | None,
     ) -> None:
+        self._on_run = on_run
         self._chain = chain
         self._market = MarketReader(chain, evidence.market)
         self._evidence = evidence
@@ -139,7 +150,7 @@ class _Auditor:
             try:
                 self._assign(event)
             except LedgerError as error:  # Readings that no intake would have let in.
-                where = _name(event.args["periodStart"], event.args["run"])
+                where = run_name(event.args["periodStart"], event.args["run"])
                 self._report.note(where, f"its flows cannot be derived: {error}")
         self._history.extend([event])
         if event.name == "Finalized":
@@ -162,7 +173,7 @@ class _Auditor:
         if held_micro * NANO_PER_MICRO < owed_nano:
             report.note("custody", f"the market holds {held_micro} micro and owes {owed_nano} nano")
         for key in self._evidence.runs.keys() - set(history.final_order):
-            report.note(_name(*key), "claimed as final, and not final on the chain")
+            report.note(run_name(*key), "claimed as final, and not final on the chain")
 
     def _assign(self, event: MarketEvent) -> None:
         """Notes what this run must be derived from: the state just before it was proposed."""
@@ -205,7 +216,7 @@ class _Auditor:
         assignment = self._assignments.pop((run.period_start_s, run.run), None)
         if assignment is None:
             return
-        where = _name(run.period_start_s, run.run)
+        where = run_name(run.period_start_s, run.run)
         claimed = self._evidence.runs.get((run.period_start_s, run.run))
         if claimed is None:
             self._report.note(where, "final on the chain, but its salts are not in the evidence")
@@ -221,6 +232,8 @@ class _Auditor:
         self._report.statements += len(derived.results)
         self._compare_with_chain(where, run, derived)
         self._compare_with_claim(where, claimed, derived)
+        if self._on_run is not None:
+            self._on_run(self._report, run, derived)
 
     def _compare_with_chain(self, where: str, run: Run, derived: SettlementPlan) -> None:
         report = self._report
@@ -303,7 +316,8 @@ def _compare_all(
         report.compare(f"{what} {account}", "nano", left_nano, right_nano)
 
 
-def _name(period_start_s: int, run: int) -> str:
+def run_name(period_start_s: int, run: int) -> str:
+    """How a run is called in a report."""
     return f"period {to_rfc3339(from_unix_s(period_start_s))} run {run}"
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from api.config import CommunityConfig
-from api.datadir import DataDir, KeyRing
+from api.datadir import DataDir, KeyRing, storage
 from api.errors import BadInput, CommunityExists, NoCommunity, StorageFailed
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.meter_book import book_of_logs
@@ -41,6 +41,7 @@ from metering.store import ReadingStore
 ROLES = ("owner", "operator", "registrar", "supplier", "grid_operator", "importer", "salt")
 SIGNERS = ("owner", "operator", "registrar")
 OPERATOR = "operator"
+DIRECTORY = "directory"  # The fact that tells whose database it is.
 CHAIN_LAG_S = 60  # More than any sound node's clock is behind ours.
 LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
 
@@ -87,7 +88,7 @@ class Community:
 
     def owns_database(self) -> bool:
         """Whether the database holds this directory's community, and no other's."""
-        return self.settlements.facts().get(OPERATOR) == self._operator
+        return self.settlements.facts().get(DIRECTORY) == self.directory.identity
 
     def claim_database(self) -> None:
         """Notes whose database this is.
@@ -95,14 +96,11 @@ class Community:
         Raises:
             CommunityExists: it holds another community.
         """
-        if self.settlements.facts().get(OPERATOR, self._operator) != self._operator:
+        own = self.directory.identity
+        if self.settlements.facts().get(DIRECTORY, own) != own:
             raise CommunityExists(data_dir=self.database, rule="the database holds another one")
         with self.engine.begin() as connection:
-            self.settlements.set_facts(connection, [(OPERATOR, self._operator)])
-
-    @property
-    def _operator(self) -> str:
-        return self.keys.wallet(OPERATOR).address.hex()
+            self.settlements.set_facts(connection, [(DIRECTORY, own)])
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -254,6 +252,12 @@ class Community:
             self.chain.close()
 
 
+def stored_config(directory: DataDir) -> CommunityConfig:
+    """The configuration that a directory's community was made from."""
+    with storage(directory.config_path):
+        return CommunityConfig.model_validate_json(directory.config_json())
+
+
 def sharing_of(config: CommunityConfig) -> SharingRules:
     """Keys and priorities as configured."""
     return SharingRules(keys=config.market.keys, priorities=config.market.priorities)
@@ -300,13 +304,11 @@ def open_database(directory: DataDir, *, read_only: bool = False) -> Engine:
 
 def empty_database(directory: DataDir) -> None:
     """Takes this directory's community out of a database elsewhere; another one's stays."""
-    keys = directory.keys()
-    if read_settings().database_url is None or OPERATOR not in keys:
+    if read_settings().database_url is None:
         return
     engine = open_database(directory)
     try:
-        own = keys.wallet(OPERATOR).address.hex()
-        if SettlementStore(engine).facts().get(OPERATOR) == own:
+        if SettlementStore(engine).facts().get(DIRECTORY) == directory.identity:
             drop_tables(engine)
     finally:
         engine.dispose()
@@ -347,8 +349,7 @@ def open_community(path: Path, *, read_only: bool = False) -> Iterator[Community
     """
     directory = DataDir(path)
     directory.require()
-    config = CommunityConfig.model_validate_json(directory.config_json())
-    community = open_parts(directory, config, read_only=read_only)
+    community = open_parts(directory, stored_config(directory), read_only=read_only)
     try:
         with database_failures_named(community.database):
             if not community.owns_database():

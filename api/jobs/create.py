@@ -12,6 +12,7 @@ from api.jobs.community import (
     database_failures_named,
     open_parts,
     sharing_of,
+    stored_config,
 )
 from ledger.chain import market_calls, settlement_token
 from ledger.chain import registry as registry_calls
@@ -38,8 +39,7 @@ def create_community(
     """
     directory = DataDir(path)
     directory.create(config.model_dump_json(), for_demo=for_demo)
-    stored = CommunityConfig.model_validate_json(directory.config_json())
-    if stored != config:
+    if stored_config(directory) != config:
         raise BadConfig(
             file=str(path), field="config", rule="an interrupted making had another configuration"
         )

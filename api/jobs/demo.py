@@ -19,10 +19,10 @@ from api.config import (
 )
 from api.datadir import DataDir, storage
 from api.errors import BadInput
-from api.jobs.audit import AuditReport, audit
+from api.jobs.audit import AuditReport
+from api.jobs.audit_directory import audit_directory
 from api.jobs.community import LEAD_S, Community, empty_database
 from api.jobs.create import create_community
-from api.jobs.evidence import evidence_of
 from api.jobs.intake import ImportReport, import_registers
 from api.jobs.settle import Settled, SettlementLoop
 from api.jobs.statements import statements_of_run, write_statement
@@ -183,7 +183,7 @@ def run_demo_job(file: Path, data_path: Path, *, days: int, progress: Progress) 
         result = DemoResult(community=community, shape=shape, imported=imported)
         _settle(result, progress)
         _verify(result, progress)
-        result.audit = audit(community.chain, evidence_of(community), progress=progress)
+        result.audit = audit_directory(community, community.chain, progress=progress)
     except BaseException:
         community.close()
         raise

@@ -117,9 +117,7 @@ class DueRuns:
 
     def _has_data(self, period_start_s: int) -> bool:
         """Whether a demo's data reach into a period; any other clock goes on by itself."""
-        if not self._follows_data or self._until_s is not None:
-            return True
-        return period_start_s < self._last_reading_s()
+        return not self._follows_data or period_start_s < self._last_reading_s()
 
     def _last_reading_s(self) -> int:
         stretches = self._community.readings.known_stretches().values()

@@ -167,6 +167,9 @@ def _by_period_and_run(runs: Iterator[ClaimedRun]) -> dict[tuple[int, int], Clai
 
 def _runs(items: list[dict[str, Any]]) -> Iterator[ClaimedRun]:
     for item in items:
+        accounts = [each["account"] for each in item["statements"]]
+        if accounts != list(range(len(accounts))):
+            raise BadInput(field="statements", rule="has not one for each account, in order")
         if [each["account"] for each in item["statements"]] != [*range(len(item["statements"]))]:
             raise BadInput(field="statements", rule="are not one for each account, in order")
         totals = unpack(_bytes(item["totals"]))

@@ -72,6 +72,8 @@ def import_registers(
     with storage(file), file.open("rb") as source:
         registers = read_registers(source)
     wanted = _wanted(community, meter)
+    if meter is not None and len(registers.labels) == 1:
+        wanted = {registers.labels[0]: next(iter(wanted.values()))}  # It names the only meter.
     readings, lines, problems = registers.readings(wanted.get)
     if meter is not None:  # Other meters' rows are not refused, they were not asked for.
         problems = []

@@ -114,6 +114,11 @@ class EmbeddedChain:
         clock_s = to_unix_s(self._clock()) if self._clock else 0
         return max(self._backend.head.timestamp + 1, self._next_s, clock_s)
 
+    def corrupt_nodes(self) -> list[bytes]:
+        """Keys of what lies in the file under a hash that is not its own: somebody changed it."""
+        with self._file.guard:
+            return list(self._file.corrupt_nodes())
+
     # The chain's interface.
 
     @property

@@ -20,6 +20,7 @@ from ledger.chain.errors import (
     DataDirectoryMismatch,
     DataDirectoryMissing,
 )
+from ledger.keccak import keccak256
 
 FILE_NAME = "chain.sqlite"
 LOCK_NAME = "chain.lock"
@@ -76,6 +77,14 @@ class ChainFile:
         """What the file says about itself; empty when no chain was ever flushed."""
         with _failures_named():
             return dict(self.connection.execute("SELECT name, value FROM meta"))
+
+    def corrupt_nodes(self) -> Iterator[bytes]:
+        """Keys of nodes, headers and code whose content is not what their hash says."""
+        with _failures_named():
+            rows = self.connection.execute("SELECT key, value FROM node WHERE length(key) = 32")
+            for key, value in rows:
+                if keccak256(value) != key:
+                    yield key
 
     def flush(self, meta: dict[str, int] | None = None) -> None:
         """Puts everything pending down, or nothing of it.

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +121,19 @@ STORED = [
     ("UPDATE settlement_run SET totals = zeroblob(256) WHERE run = 1", "totals"),
     ("UPDATE settlement_run SET state = 'planned' WHERE run = 1", "run 1"),
     ("DELETE FROM settlement_run WHERE run = 0", "run 0"),
+    ("UPDATE settlement_statement SET applied_before_nano = 7 WHERE account = 3", "applied before"),
+    ("UPDATE settlement_statement SET shortfall_nano = 7 WHERE account = 3", "shortfall"),
+    ("UPDATE settlement_statement SET leaf = zeroblob(32) WHERE account = 3", "stored leaf"),
+    ("UPDATE settlement_statement SET account = 9 WHERE account = 4", "stored accounts"),
+    ("UPDATE settlement_run SET cutoff_at_s = cutoff_at_s + 1 WHERE run = 0", "stored cutoff"),
+    ("UPDATE settlement_run SET deltas = zeroblob(64) WHERE run = 0", "stored deltas"),
+    ("UPDATE settlement_run SET deltas_root = zeroblob(32)", "stored deltas root"),
+    ("UPDATE settlement_run SET statements_root = zeroblob(32)", "stored statements root"),
+    ("UPDATE settlement_run SET windows_hash = zeroblob(32)", "stored windows hash"),
+    ("UPDATE settlement_run SET final_tx = NULL WHERE run = 0", "stored transaction"),
+    ("UPDATE index_calldata SET data = zeroblob(length(data))", "calldata"),
+    ("UPDATE index_log SET data = zeroblob(length(data))", "event"),
+    ("UPDATE index_block SET timestamp_s = timestamp_s + 1", "time"),
 ]
 
 
@@ -193,3 +207,33 @@ def test_a_bundle_of_another_community_is_refused(
     bundle = tmp_path / "bundle.json"
     assert cli("audit", "--export", bundle, "--data-dir", settled).code == 0
     assert cli("audit", "--bundle", bundle, "--data-dir", demo_home).code == 1
+
+
+def test_a_statement_file_in_the_directory_that_was_altered_fails_and_is_named(
+    settled: Path, cli: Cli, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(settled, data)
+    cli("statement", 3, "--data-dir", data)
+    path = next((data / "statements").glob("3-*.json"))
+    document = json.loads(path.read_text())
+    document["amount_nano"] = str(int(document["amount_nano"]) + 1)
+    path.write_text(json.dumps(document))
+    ran = cli("audit", "--data-dir", data)
+    assert ran.code == 1
+    assert f"file {path.name}: amount_nano" in ran.out
+
+
+def test_a_byte_of_the_chains_file_that_was_altered_fails_and_is_named(
+    settled: Path, cli: Cli, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(settled, data)
+    with closing(sqlite3.connect(data / "chain" / "chain.sqlite")) as chain, chain:
+        query = "SELECT key, value FROM node WHERE length(key) = 32 ORDER BY key LIMIT 1 OFFSET 20"
+        key, value = chain.execute(query).fetchone()
+        altered = bytes([value[0] ^ 1]) + value[1:]
+        chain.execute("UPDATE node SET value = ? WHERE key = ?", (altered, key))
+    ran = cli("audit", "--data-dir", data)
+    assert ran.code == 1
+    assert f"0x{key.hex()} is not what its hash says" in ran.out
