@@ -20,7 +20,16 @@ _COMPLETE = "complete"
 _PART = ".part"
 PICTURE = "day.svg"
 # What lies in a data directory besides its mark: first what says that the rest is whole.
-_CONTENTS = (_COMPLETE, "wattledger.db*", "chain", "statements", _KEYS, PICTURE, "*" + _PART, _CONFIG)
+_CONTENTS = (
+    _COMPLETE,
+    "wattledger.db*",
+    "chain",
+    "statements",
+    _KEYS,
+    PICTURE,
+    "*" + _PART,
+    _CONFIG,
+)
 
 
 class DataDir:
@@ -161,11 +170,8 @@ class KeyRing:
         self._path = path
         self._keys: dict[str, str] = {}
         if path.exists():
-            with storage(path):
-                document = json.loads(path.read_bytes())
-                if not isinstance(document, dict):
-                    raise ValueError("not an object")
-                self._keys = document
+            with our_file(path):
+                self._keys = dict(json.loads(path.read_bytes()))
 
     def __repr__(self) -> str:
         return f"KeyRing({len(self._keys)} keys)"
@@ -185,7 +191,7 @@ class KeyRing:
         """A key's bytes."""
         if name not in self._keys:
             raise StorageFailed(path=str(self._path), reason=f"the key of {name} is not here")
-        with storage(self._path):
+        with our_file(self._path):
             return bytes.fromhex(self._keys[name])
 
     def wallet(self, name: str) -> Wallet:
@@ -194,12 +200,20 @@ class KeyRing:
 
 
 @contextmanager
+def our_file(path: Path) -> Iterator[None]:
+    """The same for a file that we wrote, and if it does not read as we wrote it."""
+    try:
+        with storage(path):
+            yield
+    except (ValueError, TypeError) as error:
+        raise StorageFailed(path=str(path), reason="is damaged") from error
+
+
+@contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses, and a file of ours that is damaged, into StorageFailed."""
+    """Turns what the disk refuses into StorageFailed."""
     try:
         yield
-    except ValueError as error:
-        raise StorageFailed(path=str(path), reason="is damaged") from error
     except OSError as error:
         raise StorageFailed(
             path=str(error.filename or path), reason=error.strerror or type(error).__name__

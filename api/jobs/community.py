@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from api.config import CommunityConfig
-from api.datadir import DataDir, KeyRing, storage
+from api.datadir import DataDir, KeyRing, our_file
 from api.errors import BadInput, CommunityExists, NoCommunity, StorageFailed
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.meter_book import book_of_logs
@@ -254,7 +254,7 @@ class Community:
 
 def stored_config(directory: DataDir) -> CommunityConfig:
     """The configuration that a directory's community was made from."""
-    with storage(directory.config_path):
+    with our_file(directory.config_path):
         return CommunityConfig.model_validate_json(directory.config_json())
 
 
@@ -267,6 +267,7 @@ def open_parts(
     directory: DataDir, config: CommunityConfig, *, create: bool = False, read_only: bool = False
 ) -> Community:
     """Opens database and chain of a data directory."""
+    keys = directory.keys()
     engine = open_database(directory, read_only=read_only)
     try:
         chain = open_chain(directory, config, create=create, read_only=read_only)
@@ -276,7 +277,7 @@ def open_parts(
     return Community(
         directory=directory,
         config=config,
-        keys=directory.keys(),
+        keys=keys,
         engine=engine,
         chain=chain,
         read_only=read_only,

@@ -21,7 +21,7 @@ from api.datadir import DataDir, storage
 from api.errors import BadInput
 from api.jobs.audit import AuditReport
 from api.jobs.audit_directory import audit_directory
-from api.jobs.community import LEAD_S, Community, empty_database
+from api.jobs.community import LEAD_S, Community, empty_database, stored_config
 from api.jobs.create import create_community
 from api.jobs.intake import ImportReport, import_registers
 from api.jobs.settle import Settled, SettlementLoop
@@ -199,7 +199,7 @@ def remove_earlier_demo(data_path: Path) -> None:
     directory = DataDir(data_path)
     if not directory.is_demo():
         return
-    config = CommunityConfig.model_validate_json(directory.config_json())
+    config = stored_config(directory)
     if directory.chain_path.exists():
         EmbeddedChain.open(
             directory.chain_path, chain_id=config.chain.chain_id, genesis_at=from_unix_s(0)
