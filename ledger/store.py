@@ -4,9 +4,12 @@ Times are Unix seconds and amounts integers in every table; table classes stay i
 modules, which hand out and take domain values.
 """
 
+import sqlite3
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 from sqlmodel import create_engine
 
 SQLITE_BUSY_MS = 10_000
@@ -17,11 +20,44 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
 
     A read-only engine takes no write lock, so it works beside a running service.
     """
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if read_only:
+        engine = create_engine(
+            parsed, creator=partial(_connect_to_read, Path(parsed.database or ""))
+        )
+        event.listen(engine, "begin", _begin_to_read)
+    else:
+        engine = create_engine(parsed)
         event.listen(engine, "connect", _on_sqlite_connect)
-        event.listen(engine, "begin", _begin_to_read if read_only else _begin_to_write)
+        event.listen(engine, "begin", _begin_to_write)
     return engine
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        # On a read-only disk SQLite cannot share the write-ahead log. Without one nobody has
+        # written since the file was closed, so it can be read as it is.
+        is_closed = path.exists() and not path.with_name(path.name + "-wal").exists()
+        if not (is_closed and isinstance(error, sqlite3.OperationalError)):
+            raise
+        connection = _connect(path, "ro&immutable=1")
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=SQLITE_BUSY_MS / 1_000,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 def _on_sqlite_connect(connection: Any, _record: object) -> None:

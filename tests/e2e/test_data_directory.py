@@ -1,5 +1,6 @@
 """A data directory that is in use, of another version, damaged, unwritable or on a full disk."""
 
+import ctypes
 import os
 import sqlite3
 import subprocess
@@ -191,6 +192,7 @@ def test_keys_are_for_their_owner_only(demo_home: Path) -> None:
 
 # A disk that refuses.
 
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # Linux.
 LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
@@ -257,16 +259,42 @@ def test_init_on_a_full_disk_is_taken_up_when_there_is_room(
     assert ran.code == 0, ran.err
 
 
-if os.geteuid() != 0:  # Root writes where it may not, and nothing may skip where tests count.
+def run_where_modes_count(*words: object) -> subprocess.CompletedProcess[str]:
+    """Runs a command for which files' modes count even if it is root that runs it."""
+    libc = ctypes.CDLL(None)
 
-    def test_a_directory_that_may_not_be_written_is_read_all_the_same(
-        demo_copy: Path, cli: Cli
-    ) -> None:
-        for path in [demo_copy, *demo_copy.rglob("*")]:
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        try:
-            assert cli("settle", "--data-dir", demo_copy).code == 1
-            assert cli("audit", "--data-dir", demo_copy).code == 0
-        finally:
-            for path in [demo_copy, *demo_copy.rglob("*")]:
-                path.chmod(0o755 if path.is_dir() else 0o644)
+    def give_up_overriding() -> None:
+        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+    return subprocess.run(
+        [sys.executable, "-c", "from api.cli import main; main()", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=give_up_overriding,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_a_directory_that_may_not_be_written_is_read_all_the_same(demo_copy: Path) -> None:
+    inside = sorted(demo_copy.rglob("*"))
+    for path in [*inside, demo_copy]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        for words in (("settle",), ("demo", "--days", 1)):
+            ran = run_where_modes_count(*words, "--data-dir", demo_copy)
+            assert (ran.returncode, ran.stderr.count("\n")) == (1, 1), ran.stderr
+            assert "internal_error" not in ran.stderr
+        file = demo_copy / "statements" / "5-20160602T000000Z.json"
+        for reading in (("audit",), ("verify", file)):
+            ran = run_where_modes_count(*reading, "--data-dir", demo_copy)
+            assert ran.returncode == 0, ran.stderr
+        out = demo_copy / "statements"
+        ran = run_where_modes_count("statement", 3, "--data-dir", demo_copy, "--out", out)
+        assert (ran.returncode, "storage_failed" in ran.stderr) == (1, True)
+        assert sorted(demo_copy.rglob("*")) == inside
+    finally:
+        for path in [demo_copy, *inside]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
