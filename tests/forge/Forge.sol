@@ -16,6 +16,7 @@ interface Vm {
     function expectPartialRevert(bytes4) external;
     function expectEmit(address emitter) external;
     /// @notice As `new`, but without a copy of the contract's code in the test's own.
+    function getCode(string calldata what) external view returns (bytes memory);
     function deployCode(string calldata what, bytes calldata arguments) external returns (address);
     function snapshotState() external returns (uint256);
     function revertToState(uint256) external returns (bool);

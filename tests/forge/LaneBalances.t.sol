@@ -3,17 +3,18 @@ pragma solidity 0.8.37;
 
 import {IEnergyMarket} from "../../contracts/interfaces/IEnergyMarket.sol";
 import {Forge} from "./Forge.sol";
-import {Lanes, Plain} from "./Lanes.sol";
+import {ILanes} from "./ILanes.sol";
+import {Plain} from "./Plain.sol";
 
 /// @notice Settlements of 1 to 40 words against one plain number an account.
 contract LaneBalancesTest is Forge {
     uint256 private constant MAX_NANO = 2 ** 51 - 1;
 
-    Lanes private lanes;
+    ILanes private lanes;
     uint256 private seed;
 
     function setUp() public {
-        lanes = new Lanes();
+        lanes = ILanes(vm.deployCode("Lanes.sol", ""));
     }
 
     function testFuzz_settling_equals_plain_integers(

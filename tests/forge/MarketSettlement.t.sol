@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IEnergyMarket} from "../../contracts/interfaces/IEnergyMarket.sol";
-import {Plain} from "./Lanes.sol";
+import {Plain} from "./Plain.sol";
 import {MarketWorld} from "./MarketWorld.sol";
 
 /// @notice Proposals, runs and what they may not be.

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IEnergyMarket} from "../../contracts/interfaces/IEnergyMarket.sol";
 import {Forge} from "./Forge.sol";
-import {Plain} from "./Lanes.sol";
+import {Plain} from "./Plain.sol";
 import {MoodyToken} from "./Tokens.sol";
 
 /// @notice One small community: two windows of a quarter of an hour to a period, five members.
@@ -47,30 +47,24 @@ abstract contract MarketWorld is Forge {
         });
     }
 
-    function plainConfig() internal view returns (IEnergyMarket.Config memory) {
-        return IEnergyMarket.Config({
-            token: address(token),
-            registry: address(0xBEEF),
-            owner: owner,
-            operator: operator,
-            supplier: supplier,
-            gridOperator: gridOperator,
-            firstPeriodStart: FIRST,
-            windowS: uint32(WINDOW_S),
-            periodWindows: WINDOWS,
-            graceS: uint32(GRACE_S),
-            disputePeriodS: uint32(DISPUTE_S),
-            finalizeWithinS: uint32(FINALIZE_S),
-            withdrawalDelayS: uint32(DELAY_S),
-            volumeRule: IEnergyMarket.VolumeRule.proportional,
-            priceRule: IEnergyMarket.PriceRule.midMarket,
-            residual: IEnergyMarket.Residual.settled,
-            auctionKBps: 5_000,
-            keysHash: 0,
-            debitMaxWh: DEBIT_MAX_WH,
-            supplierDebitMaxNano: SUPPLIER_CAP_NANO,
-            tariff: tariff()
-        });
+    function plainConfig() internal view returns (IEnergyMarket.Config memory config) {
+        config.token = address(token);
+        config.registry = address(0xBEEF);
+        config.owner = owner;
+        config.operator = operator;
+        config.supplier = supplier;
+        config.gridOperator = gridOperator;
+        config.firstPeriodStart = FIRST;
+        config.windowS = uint32(WINDOW_S);
+        config.periodWindows = WINDOWS;
+        config.graceS = uint32(GRACE_S);
+        config.disputePeriodS = uint32(DISPUTE_S);
+        config.finalizeWithinS = uint32(FINALIZE_S);
+        config.withdrawalDelayS = uint32(DELAY_S);
+        config.auctionKBps = 5_000;
+        config.debitMaxWh = DEBIT_MAX_WH;
+        config.supplierDebitMaxNano = SUPPLIER_CAP_NANO;
+        config.tariff = tariff();
     }
 
     function found(IEnergyMarket.Config memory config) internal {
@@ -169,10 +163,18 @@ abstract contract MarketWorld is Forge {
     }
 
     function pricesOf(uint256 localPerKwh) internal pure returns (uint256[] memory prices) {
+        return pricesUnder(tariff(), localPerKwh);
+    }
+
+    function pricesUnder(IEnergyMarket.Tariff memory inForce, uint256 localPerKwh)
+        internal
+        pure
+        returns (uint256[] memory prices)
+    {
         prices = new uint256[](WINDOWS);
         for (uint256 i = 0; i < WINDOWS; ++i) {
-            prices[i] = localPerKwh << 96 | uint256(FEE) << 64 | uint256(GRID_IMPORT) << 32
-                | GRID_EXPORT;
+            prices[i] = localPerKwh << 96 | uint256(inForce.localFeePerKwh) << 64
+                | uint256(inForce.gridImportPerKwh) << 32 | inForce.gridExportPerKwh;
         }
     }
 

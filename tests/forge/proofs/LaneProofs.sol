@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 import {DeltaWords} from "../../../contracts/libraries/DeltaWords.sol";
 import {Forge} from "../Forge.sol";
-import {Lanes, Plain} from "../Lanes.sol";
+import {Lanes} from "../Lanes.sol";
+import {Plain} from "../Plain.sol";
 
 /// @notice Proofs, by halmos, for all inputs: settling equals plain integers, account by account.
 /// @dev In two parts that meet in `_passes`, which is the test of {LaneBalances} written plainly.
