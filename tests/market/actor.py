@@ -92,10 +92,10 @@ class MarketActor:
         broken = self.model.request_withdrawal(who.address, account, micro)
         self.act("request", who, calls.request_withdrawal(account, micro), broken)
 
-    def turn(self, *, revision: int | None = None) -> tuple[int, int]:
-        """Period and run whose turn it is, or of a revision."""
+    def turn(self, *, revision: int | None, is_turn: bool) -> tuple[int, int]:
+        """Period and run whose turn it is, or the next or a revision as if nothing came first."""
         model = self.model
-        if model.pending and model.state() != "proposed":
+        if is_turn and model.pending and model.state() != "proposed":
             return model.pending.draft.key
         if revision is not None and model.final:
             period_s = model.final[revision % len(model.final)].period_s
@@ -103,23 +103,38 @@ class MarketActor:
         return model.next_period_s, 0
 
     def draft(
-        self, transfers: Sequence[Transfer], place: str, jitter_s: int, revision: int | None
+        self,
+        transfers: Sequence[Transfer],
+        place: str,
+        jitter_s: int,
+        revision: int | None,
+        *,
+        is_turn: bool = True,
     ) -> Draft:
         """An honest run, at the first instant at which it may be published, or beside it."""
-        period_s, run = self.turn(revision=revision)
+        period_s, run = self.turn(revision=revision, is_turn=is_turn)
         ends_s = period_s + self.model.fixed.period_s
-        self.at(max(ends_s, self.model.revision_s() if run else 0) + jitter_s)
+        earliest_s = max(ends_s, self.model.revision_s() if run else 0)
+        self.at(max(self.model.now_s, earliest_s + jitter_s))
         cutoff_s = max(ends_s, self.model.now_s - 1)
         bare = bare_draft(
             self.model, period_s, run, cutoff_s=cutoff_s, place=place, seed=next(self.seeds)
         )
         return settled(self.model, bare, bills_of(self.model, bare, transfers))
 
-    def clear(self) -> None:
+    def catch_up(self, until_s: int) -> None:
+        """Settles empty periods that have ended, until the next one starts then."""
+        for _ in range(8):
+            if self.model.next_period_s < until_s:
+                self.clear()
+                self.publish(None, self.draft([], "low", 0, None))
+                self.finish("dispute", 0)
+
+    def clear(self, jitter_s: int = 0) -> None:
         """Finalizes what is pending; if it cannot be, waits until it has lapsed."""
         self.finish("dispute", 0)
         if self.model.state() == "proposed":
-            self.at(self.model.lapses_s() + 1)
+            self.at(self.model.lapses_s() + 1 + jitter_s)
 
     def finish(self, after: str, jitter_s: int, draft: Draft | None = None) -> None:
         """Finalizes what is pending around an instant that matters."""
@@ -127,7 +142,7 @@ class MarketActor:
             return
         proposed_s, fixed = self.model.pending.proposed_s, self.model.fixed
         within_s = {"dispute": 0, "last": fixed.finalize_within_s, "now": -(10**6)}[after]
-        self.at(proposed_s + fixed.dispute_s + within_s + jitter_s)
+        self.at(max(self.model.now_s, proposed_s + fixed.dispute_s + within_s + jitter_s))
         self.finalize(STRANGER, draft or self.model.pending.draft)
 
     def race(self, account: int, micro: int, lead_s: int) -> None:

@@ -24,6 +24,8 @@ def amount_nano(model: MarketState, payer: int, payee: int, size: str, cap_nano:
         "cap": cap_nano,
         "cap+1": cap_nano + 1,
         "room": room_nano,
+        "half of room": room_nano // 2,
+        "rest of room": room_nano - room_nano // 2,
         "room+1": room_nano + 1,
     }
     return sizes[size]
@@ -157,10 +159,10 @@ SPOILS: Mapping[str, Spoil] = {
     "a lane of nobody": _beyond_the_last_account,
     "one nano from nowhere": _moved({2: 1}),
     "one nano to nowhere": _moved({0: -1}),
-    "a lane sum that wraps": _moved({0: 2**62, 4: 2**62, 8: 2**62, 12: 2**62}),
+    "a lane sum that wraps": _moved({3: 2**62, 7: 2**62, 11: 2**62, 15: 2**62}),
     "a wild balanced pair": _moved({2: 2**62, 3: -(2**62)}),
     "the widest lanes": _moved({1: -(2**63), 2: 2**63 - 1, 3: 1}),
-    "twice 2^63 in one lane": _moved({0: -(2**63), 4: -(2**63)}),
+    "twice 2^63 in one lane": _moved({3: -(2**63), 7: -(2**63)}),
     "short less than all": _short_takes(1),
     "short more than all": _short_takes(-1),
     "short of nothing": _short(lambda one: [(one[0], 0)]),

@@ -19,6 +19,7 @@ from tests.market.on_chain import (
     SUPPLIER,
     MarketOnChain,
     Template,
+    allowance_micro,
 )
 from tests.market.state import Fixed, Prices
 
@@ -39,7 +40,7 @@ class Kind:
     member_micro: int
 
 
-_FIXED = replace(CONFIG.tariff, fixed_per_kwh=100_000)
+_DEAR = replace(CONFIG.tariff, grid_import_per_kwh=10**8, fixed_per_kwh=100_000)
 KINDS = {
     "disputed": Kind(config=CONFIG, members=3, member_micro=500_000),
     "at once": Kind(
@@ -57,7 +58,7 @@ KINDS = {
         config=replace(
             CONFIG,
             price_rule=PriceRule.FIXED,
-            tariff=_FIXED,
+            tariff=_DEAR,
             debit_max_wh=10**8,
             supplier_debit_max_nano=2**52,
         ),
@@ -72,7 +73,9 @@ def begun(kind: Kind, directory: Path) -> tuple[Template, MarketModel]:
     template = Template.build(directory, kind.config, FUNDS_MICRO)
     model = MarketModel(fixed_of(kind.config), owner=OWNER.address, operator=OPERATOR.address)
     model.wallets_micro = dict(FUNDS_MICRO)
-    model.allowances_micro = dict(FUNDS_MICRO)
+    model.allowances_micro = {
+        address: allowance_micro(micro) for address, micro in FUNDS_MICRO.items()
+    }
     model.enrol(OPERATOR.address, 0, [SUPPLIER.address, GRID.address])
     with EmbeddedChain.open(directory) as chain:
         actor = MarketActor(MarketOnChain(chain, template.market, template.config), model)
@@ -80,6 +83,8 @@ def begun(kind: Kind, directory: Path) -> tuple[Template, MarketModel]:
         actor.deposit(SUPPLIER, 0, 10 * 500_000)
         for account in range(2, 6 if kind.members > 3 else 4):
             actor.deposit(None, account, kind.member_micro)
+        if kind.members <= 15:  # Account 2 can pay more than the debit cap.
+            actor.deposit(None, 2, 200_000)
         actor.pair.compare_all()
     return template, model
 

@@ -62,6 +62,11 @@ LIMITS_TYPE = (
 WITHDRAWAL_TYPE = b"Withdrawal(uint32 account,uint64 amountMicro,uint256 nonce)"
 
 
+def allowance_micro(funds_micro: int) -> int:
+    """What the market may take from somebody, even where there is less."""
+    return max(funds_micro, 1_000_000)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A data directory with a deployed community that nothing has happened to."""
@@ -83,10 +88,9 @@ class Template:
             made.config, made.market = config, made.create(market_calls.deploy(config))
             for wallet in PEOPLE:
                 micro = funds_micro.get(wallet.address, 0)
-                if micro:
-                    made.send(OPERATOR, settlement_token.mint(wallet.address, micro), to=token)
-                    approval = settlement_token.approve(made.market, micro)
-                    made.send(wallet, approval, to=token)
+                made.send(OPERATOR, settlement_token.mint(wallet.address, micro), to=token)
+                approval = settlement_token.approve(made.market, allowance_micro(micro))
+                made.send(wallet, approval, to=token)
             return cls(directory=directory, config=config, market=made.market)
 
     def copy(self, directory: Path) -> "MarketOnChain":

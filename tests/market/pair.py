@@ -129,9 +129,11 @@ class Pair:
         delay_s, now_s = model.fixed.delay_s, model.now_s
         available_nano = history.available_nano(account, at_s=now_s, withdrawal_delay_s=delay_s)
         assert reader.available_nano_of(account) == model.available_nano(account) == available_nano
-        for period_s in self.periods_s():
+        changes_s = {since + step for since, _, _ in own.limits for step in (-1, 0)}
+        for period_s in changes_s.union(self.periods_s()):
             effective = [each for each in limits if each.effective_from_s <= period_s]
             assert history.limits_at(account, period_s) == (effective[-1] if effective else None)
+        for period_s in self.periods_s():
             assert history.cover_nano(account, period_s) == model.cover_nano(account, period_s)
             applied_nano = history.applied_nano(period_s, account, before_run=model.runs(period_s))
             assert applied_nano == model.applied_nano(account, period_s)
@@ -161,10 +163,12 @@ class Pair:
         ]
         assert starts == [(since, each.grid_import, each.fixed) for since, each in model.tariffs]
 
-    def periods_s(self) -> range:
-        """Starts of the periods that were ever proposed, and of some to come."""
-        fixed = self.model.fixed
-        return range(fixed.first_s, self.model.next_period_s + 3 * fixed.period_s, fixed.period_s)
+    def periods_s(self) -> list[int]:
+        """Starts of the periods that were ever proposed, and of some around now."""
+        model, fixed = self.model, self.model.fixed
+        now_s = max(fixed.first_s, model.now_s // fixed.period_s * fixed.period_s)
+        near = (now_s, now_s + fixed.period_s, model.next_period_s)
+        return sorted({fixed.first_s, *near, *model.tried_s()})
 
 
 def tariff_of(prices: Prices) -> MarketTariff:

@@ -12,7 +12,16 @@ BY = st.sampled_from([None] * 12 + [OPERATOR, OWNER, MEMBERS[0], MEMBERS[1], STR
 JITTER_S = st.sampled_from([0, 0, 0, 0, 1, -1])
 COMMON_SIZES = ["one", "some", "some", "half", "half", "all", "all+1"]
 SIZES = st.sampled_from(COMMON_SIZES * 3 + ["cap", "cap+1", "room", "room+1"])
-TRANSFERS = st.lists(st.tuples(ACCOUNTS, ACCOUNTS, SIZES), max_size=4)
+# One payment at a limit, by somebody who has money; or some of any size.
+AT_A_LIMIT = st.tuples(
+    st.sampled_from([0, 2, 2, 3]),
+    st.sampled_from([3, 4]),
+    st.sampled_from(["cap", "cap", "cap+1", "room", "room", "room+1", "all"]),
+)
+FILLING = [(2, 4, "half of room"), (3, 4, "rest of room")]
+TRANSFERS = st.lists(st.tuples(ACCOUNTS, ACCOUNTS, SIZES), max_size=4) | st.one_of(
+    AT_A_LIMIT.map(lambda one: [one]), st.just(FILLING), st.just([*FILLING, (0, 4, "one")])
+)
 AFTER = st.sampled_from(["dispute", "dispute", "dispute", "last", "now", "never"])
 FAULTS = st.sampled_from(sorted(SPOILS))
 PLACES = st.sampled_from(["low", "middle", "high"])

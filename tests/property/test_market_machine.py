@@ -26,15 +26,7 @@ from tests.market.actor import WALLETS, MarketActor
 from tests.market.drafts import SPOILS, Transfer
 from tests.market.kinds import KINDS, POOR, begun
 from tests.market.model import MarketModel
-from tests.market.on_chain import (
-    GRID,
-    MEMBERS,
-    OPERATOR,
-    OWNER,
-    STRANGER,
-    SUPPLIER,
-    Template,
-)
+from tests.market.on_chain import GRID, MEMBERS, OPERATOR, OWNER, STRANGER, SUPPLIER, Template
 from tests.market.pair import tariff_of
 from tests.market.state import NOBODY, Prices
 from tests.market.strategies import (
@@ -101,24 +93,27 @@ class MarketMachine(RuleBasedStateMachine):
         account=ACCOUNTS,
         by=BY,
         to=st.sampled_from([*MEMBERS, None]),
-        what=st.sampled_from(["recover", "cancel", "execute", "request", "by recovery", "whole"]),
+        what=st.sampled_from(["recover", "cancel", "execute", "request", "contest", "whole"]),
         jitter_s=JITTER_S,
     )
     def move(
         self, *, account: int, by: Wallet | None, to: Wallet | None, what: str, jitter_s: int
     ) -> None:
         who, address = by or self.actor.whose(account), to.address if to else NOBODY
-        if what == "recover":
+        if what in {"recover", "contest"} or (what == "whole" and jitter_s == 0):
             broken = self.model.name_recovery(who.address, account, address)
             self.actor.act("nameRecovery", who, calls.name_recovery(account, address), broken)
         if what == "cancel":
             broken = self.model.cancel_move(who.address, account)
             self.actor.act("cancelMove", who, calls.cancel_move(account), broken)
-        if what == "by recovery" and account < len(self.model.accounts):
-            who = WALLETS.get(self.model.accounts[account].recovery, who)
-        if what in {"request", "by recovery", "whole"}:
+        if what in {"request", "contest", "whole"}:
             broken = self.model.request_move(who.address, account, address)
             self.actor.act("requestMove", who, calls.request_move(account, address), broken)
+        if what == "contest" and account < len(self.model.accounts):
+            who = WALLETS.get(self.model.accounts[account].recovery, STRANGER)
+            broken = self.model.request_move(who.address, account, STRANGER.address)
+            data = calls.request_move(account, STRANGER.address)
+            self.actor.act("requestMove by recovery", who, data, broken)
         if what == "whole":
             self.actor.at(self.model.now_s - 1 + self.model.fixed.delay_s + jitter_s)
         if what in {"execute", "whole"}:
@@ -206,7 +201,8 @@ class MarketMachine(RuleBasedStateMachine):
         known = account < len(self.model.accounts)
         last = self.model.accounts[account].limits_nonce if known else 0
         signer, nonce = key or self.actor.whose(account), max(0, last + step)
-        limits = (self.model.next_period_s + since_s, most, least)
+        period_s = self.model.fixed.period_s
+        limits = ((self.model.now_s // period_s + 1) * period_s + since_s, most, least)
         data = calls.set_limits(
             account=account,
             valid_from_s=limits[0],
@@ -224,7 +220,7 @@ class MarketMachine(RuleBasedStateMachine):
     def run_next(
         self, transfers: list[Transfer], place: str, jitter_s: int, after: str, late_s: int
     ) -> None:
-        self.actor.clear()
+        self.actor.clear(jitter_s)
         draft = self.actor.draft(transfers, place, jitter_s, None)
         if self.actor.publish(None, draft):
             self.actor.finish(after, late_s)
@@ -262,10 +258,11 @@ class MarketMachine(RuleBasedStateMachine):
         by: Wallet | None,
         wrong_call: bool,
     ) -> None:
+        is_turn = place != "high"
         if by is None:
             self.actor.clear()
-        draft = self.actor.draft(transfers, place, 0, revision)
-        spoilt = SPOILS[fault](self.model, draft)
+        draft = self.actor.draft(transfers, place, 0, revision, is_turn=is_turn)
+        spoilt = SPOILS[fault](self.model, draft) if is_turn else draft
         if self.actor.publish(by, spoilt, wrong_call=wrong_call):
             self.actor.finish("dispute", 0)
 
@@ -292,8 +289,11 @@ class MarketMachine(RuleBasedStateMachine):
     def finalize(self, after: str, jitter_s: int) -> None:
         self.actor.finish(after, jitter_s)
 
-    @rule(by=BY)
-    def cancel(self, by: Wallet | None) -> None:
+    @rule(by=BY, jitter_s=st.none() | JITTER_S)
+    def cancel(self, by: Wallet | None, jitter_s: int | None) -> None:
+        """Now, or around the instant at which it lapses."""
+        if self.model.pending and jitter_s is not None:
+            self.actor.at(max(self.model.now_s, self.model.lapses_s() + jitter_s))
         who = by or WALLETS[self.model.operator]
         self.actor.act("cancel", who, calls.cancel(), self.model.cancel(who.address))
 
@@ -337,7 +337,7 @@ class MarketMachine(RuleBasedStateMachine):
         ahead=st.integers(-1, 3),
         off_s=st.sampled_from([0, 0, 0, 0, 1, 900]),
         jitter_s=JITTER_S,
-        is_enacted=st.booleans(),
+        caught_up=st.sampled_from([0, 1, 2, None]),
     )
     def change_tariff(
         self,
@@ -347,7 +347,7 @@ class MarketMachine(RuleBasedStateMachine):
         ahead: int,
         off_s: int,
         jitter_s: int,
-        is_enacted: bool,
+        caught_up: int | None,
     ) -> None:
         """Announced for around the first period that may have it, and enacted as soon as may be."""
         period_s, who = self.model.fixed.period_s, by or WALLETS[self.model.owner]
@@ -362,8 +362,10 @@ class MarketMachine(RuleBasedStateMachine):
             prices = replace(prices, fixed=0)
         broken = self.model.announce_tariff(who.address, prices, starts_s)
         data = calls.announce_tariff(tariff_of(prices), starts_s)
-        if self.actor.act("announceTariff", who, data, broken) and is_enacted:
+        if self.actor.act("announceTariff", who, data, broken) and caught_up is not None:
             self.actor.at(self.model.now_s - 1 + self.model.fixed.delay_s + jitter_s)
+            if caught_up:
+                self.actor.catch_up(starts_s + (caught_up - 1) * period_s)
             self.enact_tariff()
 
     def enact_tariff(self) -> None:
@@ -382,7 +384,7 @@ def test_the_market_does_what_the_model_does_whatever_is_called(tmp_path: Path) 
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=25,
+            max_examples=30,
             phases=[Phase.reuse, Phase.generate],  # Shrinking takes minutes.
             stateful_step_count=30,
             deadline=None,

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from api.jobs.chain_rules import SharingRules, rules_of
+from api.jobs.meter_book import meters_of
 from api.jobs.planning import account_states
 from api.jobs.settlement_calls import proposal_call
-from api.jobs.statements import meters_of
 from api.jobs.verify import MarketFacts, verify_statement
 from ledger.assignment import Assignment, Tariff
 from ledger.chain import (
