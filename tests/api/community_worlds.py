@@ -119,7 +119,7 @@ def statements(community: Community) -> dict[tuple[int, int, int], Statement]:
             assert verdict.passed, [each for each in verdict.checks if not each.passed]
             found[run.period_start_s, run.run, int(statement.account)] = statement
     report = audit(community.chain, evidence_of(community), progress=quiet)
-    assert report.discrepancies == []
+    assert [f"{each.where}: {each.detail}" for each in report.discrepancies] == []
     assert report.runs == len(community.settlements.runs())
     return found
 
