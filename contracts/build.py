@@ -170,12 +170,12 @@ def _compile(sources: dict[str, str]) -> dict[str, Any]:
             "sources": {name: {"content": text} for name, text in sorted(sources.items())},
             "settings": SETTINGS,
         },
-        solc_binary=_solc(),
+        solc_binary=compiler_path(),
     )
     return output
 
 
-def _solc() -> Path:
+def compiler_path() -> Path:
     """A native compiler if py-solc-x has or can install it, else npm's behind the shim."""
     import solcx  # noqa: PLC0415
     from solcx.exceptions import SolcInstallationError  # noqa: PLC0415
