@@ -17,7 +17,7 @@ check: $(VENV)/.dev node
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m contracts.build --check
-	.ci/contracts
+	.ci/forge
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(ARGS)
