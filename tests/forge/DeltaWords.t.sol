@@ -15,7 +15,9 @@ contract DeltaWordsTest is Forge {
 
     function testFuzz_a_lane_reads_back_what_was_written(int64[12] memory given) public view {
         int256[] memory deltasNano = new int256[](12);
-        for (uint256 a = 0; a < 12; ++a) deltasNano[a] = given[a];
+        for (uint256 a = 0; a < 12; ++a) {
+            deltasNano[a] = given[a];
+        }
         uint256[] memory words = Plain.encode(deltasNano);
         for (uint256 a = 0; a < 12; ++a) {
             assertTrue(lanes.lane(words[a / 4], a % 4) == given[a], "lane");
@@ -26,7 +28,9 @@ contract DeltaWordsTest is Forge {
         int64[3] memory ends = [type(int64).min, -1, type(int64).max];
         for (uint256 i = 0; i < 81; ++i) {
             int256[] memory deltasNano = new int256[](4);
-            for (uint256 k = 0; k < 4; ++k) deltasNano[k] = ends[(i / 3 ** k) % 3];
+            for (uint256 k = 0; k < 4; ++k) {
+                deltasNano[k] = ends[(i / 3 ** k) % 3];
+            }
             uint256 word = Plain.encode(deltasNano)[0];
             for (uint256 k = 0; k < 4; ++k) {
                 assertTrue(lanes.lane(word, k) == deltasNano[k], "lane");
@@ -36,13 +40,17 @@ contract DeltaWordsTest is Forge {
 
     function testFuzz_the_root_equals_a_plain_merkle_root(uint256 seed, uint256 count) public view {
         uint256[] memory words = new uint256[](bound(count, 1, 200));
-        for (uint256 i = 0; i < words.length; ++i) words[i] = uint256(keccak256(abi.encode(seed, i)));
+        for (uint256 i = 0; i < words.length; ++i) {
+            words[i] = uint256(keccak256(abi.encode(seed, i)));
+        }
         assertTrue(lanes.root(words) == Plain.root(words), "root");
     }
 
     function test_the_root_of_the_largest_community_equals_the_plain_one() public view {
         uint256[] memory words = new uint256[](2048);
-        for (uint256 i = 0; i < words.length; ++i) words[i] = i * i + 1;
+        for (uint256 i = 0; i < words.length; ++i) {
+            words[i] = i * i + 1;
+        }
         assertTrue(lanes.root(words) == Plain.root(words), "root");
     }
 
@@ -52,7 +60,9 @@ contract DeltaWordsTest is Forge {
         view
     {
         uint256[] memory words = new uint256[](bound(count, 1, 40));
-        for (uint256 i = 0; i < words.length; ++i) words[i] = uint256(keccak256(abi.encode(seed, i)));
+        for (uint256 i = 0; i < words.length; ++i) {
+            words[i] = uint256(keccak256(abi.encode(seed, i)));
+        }
         bytes32 root = lanes.root(words);
         words[bound(which, 0, words.length - 1)] ^= 1;
         assertTrue(lanes.root(words) != root, "root");
@@ -91,7 +101,9 @@ contract DeltaWordsTest is Forge {
         }
         lanes.requireShape(words, accounts);
         // A negative last lane borrows from the unused one above, which is no reason to refuse it.
-        for (uint256 k = accounts; k < 4; ++k) deltasNano[k] = 0;
+        for (uint256 k = accounts; k < 4; ++k) {
+            deltasNano[k] = 0;
+        }
         lanes.requireShape(Plain.encode(deltasNano), accounts);
     }
 }

@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 /// @notice {Lanes} as its tests see it: they deploy it by name and do not compile it again.
 interface ILanes {
-    function applyRun( uint256[] calldata deltas, uint256 memberCapNano, uint256 supplierCapNano ) external;
+    function applyRun(uint256[] calldata deltas, uint256 memberCapNano, uint256 supplierCapNano)
+        external;
     function credit(uint256 account, uint256 amountNano) external;
     function debit(uint256 account, uint256 amountNano) external;
     function setWord(uint256 i, uint256 word) external;

@@ -31,7 +31,9 @@ contract LaneBalancesTest is Forge {
 
         bytes memory reason = _plainVerdict(oldNano, deltasNano, memberCapNano, supplierCapNano);
         uint256[] memory oldWords = Plain.encode(oldNano);
-        for (uint256 i = 0; i < oldWords.length; ++i) lanes.setWord(i, oldWords[i]);
+        for (uint256 i = 0; i < oldWords.length; ++i) {
+            lanes.setWord(i, oldWords[i]);
+        }
         if (reason.length > 0) vm.expectRevert(reason);
         lanes.applyRun(Plain.encode(deltasNano), memberCapNano, supplierCapNano);
 
@@ -59,7 +61,9 @@ contract LaneBalancesTest is Forge {
             words[i] = deltas[i];
             lanes.setWord(i, old[i]);
         }
-        for (uint256 a = 0; a < 12; ++a) deltasNano[a] = lanes.lane(words[a / 4], a % 4);
+        for (uint256 a = 0; a < 12; ++a) {
+            deltasNano[a] = lanes.lane(words[a / 4], a % 4);
+        }
 
         vm.expectRevert(_plainVerdict(oldNano, deltasNano, capNano, capNano));
         lanes.applyRun(words, capNano, capNano);
@@ -70,7 +74,9 @@ contract LaneBalancesTest is Forge {
     {
         account = bound(account, 0, 8_191);
         uint256 k = account % 4;
-        for (uint256 i = 0; i < 4; ++i) old &= ~(uint256(2 ** 64 - 2 ** 51) << (64 * i));
+        for (uint256 i = 0; i < 4; ++i) {
+            old &= ~(uint256(2 ** 64 - 2 ** 51) << (64 * i));
+        }
         lanes.setWord(account / 4, old);
         nano = bound(nano, 0, MAX_NANO - Plain.balance(old, k));
 
@@ -83,7 +89,9 @@ contract LaneBalancesTest is Forge {
     /// @dev Lane sums above 2^64 would wrap around and make money: a cap at 2^63 would not do.
     function test_a_lane_sum_that_wraps_around_is_refused() public {
         uint256[] memory deltas = new uint256[](4);
-        for (uint256 i = 0; i < 4; ++i) deltas[i] = 2 ** 62;
+        for (uint256 i = 0; i < 4; ++i) {
+            deltas[i] = 2 ** 62;
+        }
         vm.expectRevert(
             abi.encodeWithSelector(
                 IEnergyMarket.EnergyMarket_BalanceTooLarge.selector, 0, 2 ** 62, MAX_NANO
@@ -101,7 +109,9 @@ contract LaneBalancesTest is Forge {
     {
         oldNano = new int256[](accounts);
         deltasNano = new int256[](accounts);
-        for (uint256 a = 0; a < accounts; ++a) oldNano[a] = int256(_someNano(MAX_NANO));
+        for (uint256 a = 0; a < accounts; ++a) {
+            oldNano[a] = int256(_someNano(MAX_NANO));
+        }
         for (uint256 a = 1; a < accounts; ++a) {
             // From the account before to this one, or the other way round.
             int256 roomNano = int256(MAX_NANO) - oldNano[a] - deltasNano[a];

@@ -11,11 +11,9 @@ contract Lanes is ILanes {
 
     uint256[2048] private _words;
 
-    function applyRun(
-        uint256[] calldata deltas,
-        uint256 memberCapNano,
-        uint256 supplierCapNano
-    ) external {
+    function applyRun(uint256[] calldata deltas, uint256 memberCapNano, uint256 supplierCapNano)
+        external
+    {
         _words.applyRun(deltas, memberCapNano, supplierCapNano);
     }
 

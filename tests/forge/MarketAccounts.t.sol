@@ -18,7 +18,11 @@ contract MarketAccountsTest is MarketWorld {
         vm.prank(stranger);
         market.enrol(ACCOUNTS, stranger);
 
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotNextAccount.selector, ACCOUNTS + 1, ACCOUNTS));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotNextAccount.selector, ACCOUNTS + 1, ACCOUNTS
+            )
+        );
         vm.prank(operator);
         market.enrol(ACCOUNTS + 1, stranger);
 
@@ -34,7 +38,9 @@ contract MarketAccountsTest is MarketWorld {
     }
 
     function test_at_most_256_at_once_and_8192_in_all() public {
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_TooManyAccounts.selector, 257, 256));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_TooManyAccounts.selector, 257, 256)
+        );
         vm.prank(operator);
         market.enrolMany(ACCOUNTS, new address[](257));
 
@@ -42,12 +48,18 @@ contract MarketAccountsTest is MarketWorld {
         while (next < 8_192) {
             uint256 count = 8_192 - next < 256 ? 8_192 - next : 256;
             address[] memory owners = new address[](count);
-            for (uint256 i = 0; i < count; ++i) owners[i] = stranger;
+            for (uint256 i = 0; i < count; ++i) {
+                owners[i] = stranger;
+            }
             vm.prank(operator);
             market.enrolMany(next, owners);
             next += uint32(count);
         }
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_TooManyAccounts.selector, 8_192, 8_192));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_TooManyAccounts.selector, 8_192, 8_192
+            )
+        );
         vm.prank(operator);
         market.enrol(8_192, stranger);
 
@@ -61,7 +73,11 @@ contract MarketAccountsTest is MarketWorld {
     /* MOVES */
 
     function test_only_the_accounts_address_names_recovery() public {
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, operator));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, operator
+            )
+        );
         vm.prank(operator);
         market.nameRecovery(2, operator);
 
@@ -111,11 +127,19 @@ contract MarketAccountsTest is MarketWorld {
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_OwnMoveUnderWay.selector, 2));
         vm.prank(stranger);
         market.requestMove(2, stranger);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, stranger));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, stranger
+            )
+        );
         vm.prank(stranger);
         market.cancelMove(2);
 
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, operator));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, operator
+            )
+        );
         vm.prank(operator);
         market.requestMove(2, operator);
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ZeroAddress.selector));
@@ -126,7 +150,8 @@ contract MarketAccountsTest is MarketWorld {
     function test_what_the_former_address_signed_is_worth_nothing_after_a_move() public {
         IEnergyMarket.Withdrawal memory request =
             IEnergyMarket.Withdrawal({account: 2, amountMicro: 5, nonce: 1});
-        bytes memory signature = signedBy(key(2), digestOf(address(market), withdrawalHash(request)));
+        bytes memory signature =
+            signedBy(key(2), digestOf(address(market), withdrawalHash(request)));
         vm.prank(member(2));
         market.requestMove(2, member(3));
         vm.warp(nowS() + DELAY_S);

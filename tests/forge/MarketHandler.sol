@@ -58,7 +58,8 @@ contract MarketHandler is MarketModel {
         address who = market.addressOf(account);
         if (signed && account >= 2 && who == member(account)) {
             nonce = bound(nonce, nonces[account] > 2 ? nonces[account] - 2 : 0, nonces[account] + 5);
-            IEnergyMarket.Withdrawal memory request = IEnergyMarket.Withdrawal(account, micro, nonce);
+            IEnergyMarket.Withdrawal memory request =
+                IEnergyMarket.Withdrawal(account, micro, nonce);
             uint256 signer = other ? key(account) + 1 : key(account);
             bytes memory signature =
                 signedBy(signer, digestOf(address(market), withdrawalHash(request)));
@@ -86,8 +87,8 @@ contract MarketHandler is MarketModel {
             expected = false;
         }
         _feel(mood % 4 == 0 ? mood : 0, account);
-        bool pays = token.mood() != MoodyToken.Mood.returnsFalse
-            && token.mood() != MoodyToken.Mood.refuses;
+        bool pays =
+            token.mood() != MoodyToken.Mood.returnsFalse && token.mood() != MoodyToken.Mood.refuses;
         if (token.mood() == MoodyToken.Mood.doesNothing) token.feel(MoodyToken.Mood.plain);
 
         try market.withdraw(account) returns (uint64 paid) {
@@ -119,11 +120,16 @@ contract MarketHandler is MarketModel {
             pendingTariff = _tariffHash(run.proposal.periodStart);
         }
         vm.prank(operator);
-        (bool done,) = address(market).call(
-            DIRECT
-                ? abi.encodeCall(market.settle, (run.proposal, run.prices, run.deltas, run.shorts))
-                : abi.encodeCall(market.propose, (run.proposal, run.prices, run.deltas, run.shorts))
-        );
+        (bool done,) = address(market)
+            .call(
+                DIRECT
+                    ? abi.encodeCall(
+                        market.settle, (run.proposal, run.prices, run.deltas, run.shorts)
+                    )
+                    : abi.encodeCall(
+                        market.propose, (run.proposal, run.prices, run.deltas, run.shorts)
+                    )
+            );
         assertTrue(done == right, "a run is published exactly when it is its turn");
         if (!done) return;
         if (DIRECT) {
@@ -156,9 +162,8 @@ contract MarketHandler is MarketModel {
         Run memory run = abi.decode(appliedRun, (Run));
         (bool done,) = address(market).call(_finalizeCall(run));
         vm.prank(operator);
-        (bool again,) = address(market).call(
-            abi.encodeCall(market.settle, (run.proposal, run.prices, run.deltas, run.shorts))
-        );
+        (bool again,) = address(market)
+            .call(abi.encodeCall(market.settle, (run.proposal, run.prices, run.deltas, run.shorts)));
         assertTrue(!done && !again, "a run is applied once");
     }
 
@@ -195,7 +200,8 @@ contract MarketHandler is MarketModel {
             } catch {}
         } else {
             vm.prank(stranger);
-            (bool done,) = address(market).call(abi.encodeCall(market.requestMove, (account, stranger)));
+            (bool done,) =
+                address(market).call(abi.encodeCall(market.requestMove, (account, stranger)));
             assertTrue(!done || who == stranger, "strangers move nothing");
         }
     }

@@ -25,7 +25,9 @@ abstract contract MarketInvariants is Forge {
 
     /// @notice The walk is worth something: in a long one, everything that may happen does.
     function test_a_long_walk_sees_everything_happen() public {
-        for (uint256 i = 0; i < 1_500; ++i) _step(uint256(keccak256(abi.encode(i))));
+        for (uint256 i = 0; i < 1_500; ++i) {
+            _step(uint256(keccak256(abi.encode(i))));
+        }
         for (uint256 kind = 0; kind < 9; ++kind) {
             bool none = address(handler) == direct && (kind == 3 || kind == 4);
             assertTrue(none == (handler.happened(kind) == 0), "happened");

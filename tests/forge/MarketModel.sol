@@ -42,7 +42,11 @@ abstract contract MarketModel is MarketWorld {
     function requireSameBalances() public view {
         assertEq(market.accountCount(), modelNano.length, "accounts");
         for (uint32 a = 0; a < modelNano.length; ++a) {
-            assertEq(market.balanceOf(a), uint256(modelNano[a]), "nobody's balance moves but by the rules");
+            assertEq(
+                market.balanceOf(a),
+                uint256(modelNano[a]),
+                "nobody's balance moves but by the rules"
+            );
             assertTrue(market.balanceOf(a) < 2 ** 51, "in bounds");
             assertTrue(market.availableOf(a) <= market.balanceOf(a), "available");
         }
@@ -52,7 +56,9 @@ abstract contract MarketModel is MarketWorld {
         uint256 sumNano;
         uint256[] memory words = market.balanceWords(0, modelNano.length / 4 + 2);
         for (uint256 i = 0; i < words.length; ++i) {
-            for (uint256 k = 0; k < 4; ++k) sumNano += Plain.balance(words[i], k);
+            for (uint256 k = 0; k < 4; ++k) {
+                sumNano += Plain.balance(words[i], k);
+            }
         }
         uint256 heldMicro = token.balanceOf(address(market)) - donatedMicro;
         assertEq(sumNano, heldMicro * 1_000, "balances are what the contract holds");
@@ -111,7 +117,9 @@ abstract contract MarketModel is MarketWorld {
             if (first.periodStart != start || first.run != number) return false;
         }
         if (start % PERIOD_S != 0 || nowS() < start + PERIOD_S) return false;
-        if (run.proposal.cutoffAt > nowS() || run.proposal.cutoffAt < start + PERIOD_S) return false;
+        if (run.proposal.cutoffAt > nowS() || run.proposal.cutoffAt < start + PERIOD_S) {
+            return false;
+        }
         if (number == 0) return start == nextStart;
         if (start < FIRST || start >= nextStart || number != finalCount[start]) return false;
         return revisedAt == 0 || nowS() >= revisedAt + PERIOD_S;
@@ -137,7 +145,8 @@ abstract contract MarketModel is MarketWorld {
     /// @dev Everybody can pay, within the cap, and the sum is zero.
     function _isPayable(Run memory run) internal view returns (bool) {
         uint256 perKwh = market.tariffAt(run.proposal.periodStart).gridImportPerKwh;
-        uint256 memberCap = uint256(DEBIT_MAX_WH) * WINDOWS * perKwh * (run.proposal.run > 0 ? 2 : 1);
+        uint256 memberCap =
+            uint256(DEBIT_MAX_WH) * WINDOWS * perKwh * (run.proposal.run > 0 ? 2 : 1);
         int256 sumNano;
         for (uint32 a = 0; a < 4 * run.deltas.length; ++a) {
             int256 deltaNano = _delta(run, a);

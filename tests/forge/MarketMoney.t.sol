@@ -33,17 +33,28 @@ contract MarketMoneyTest is MarketWorld {
     function test_a_deposit_is_refused_without_amount_account_or_room() public {
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ZeroAmount.selector, 2));
         market.deposit(2, 0);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_UnknownAccount.selector, ACCOUNTS));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_UnknownAccount.selector, ACCOUNTS)
+        );
         market.deposit(ACCOUNTS, 1);
 
         give(2, DEPOSIT_MICRO_MAX);
         uint256 above = (uint256(DEPOSIT_MICRO_MAX) + 1) * 1_000;
         token.mint(address(this), 1);
         token.approve(address(market), 1);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_DepositTooLarge.selector, 2, above, 2 ** 50));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_DepositTooLarge.selector, 2, above, 2 ** 50
+            )
+        );
         market.deposit(2, 1);
         refused(
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_DepositTooLarge.selector, 3, uint256(type(uint64).max) * 1_000, 2 ** 50)
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_DepositTooLarge.selector,
+                3,
+                uint256(type(uint64).max) * 1_000,
+                2 ** 50
+            )
         );
         market.deposit(3, type(uint64).max);
     }
@@ -117,7 +128,11 @@ contract MarketMoneyTest is MarketWorld {
         market.depositWithPermit(2, member(2), 60, 0, deadline, "");
 
         bytes memory signature = signedBy(key(2), permitDigest(2, 60, 0, deadline));
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotPayersAccount.selector, 3, member(2)));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotPayersAccount.selector, 3, member(2)
+            )
+        );
         market.depositWithPermit(3, member(2), 60, 0, deadline, signature);
         vm.warp(deadline + 1);
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_PermitExpired.selector, deadline));
@@ -137,7 +152,9 @@ contract MarketMoneyTest is MarketWorld {
 
         vm.warp(maturesAt - 1);
         assertEq(market.availableOf(2), uint256(have) * 1_000, "not matured");
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotMatured.selector, 2, maturesAt));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotMatured.selector, 2, maturesAt)
+        );
         market.withdraw(2);
 
         vm.warp(maturesAt);
@@ -157,14 +174,22 @@ contract MarketMoneyTest is MarketWorld {
         vm.warp(nowS() + DELAY_S - 1);
         ask(2, 500);
         vm.warp(nowS() + 1);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotMatured.selector, 2, nowS() - 1 + DELAY_S));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotMatured.selector, 2, nowS() - 1 + DELAY_S
+            )
+        );
         market.withdraw(2);
         assertEq(market.requestOf(2).amountMicro, 500, "replaced");
         ask(2, 0);
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NoRequest.selector, 2));
         market.withdraw(2);
 
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, operator));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotAccountsAddress.selector, 2, operator
+            )
+        );
         vm.prank(operator);
         market.requestWithdrawal(2, 1);
     }
@@ -193,12 +218,16 @@ contract MarketMoneyTest is MarketWorld {
         vm.warp(maturesAt - 1);
         propose(transferRun(FIRST, 0, 2, 3, 1_000));
         vm.warp(maturesAt + 10);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ProposalPending.selector, FIRST, 0));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ProposalPending.selector, FIRST, 0)
+        );
         market.withdraw(2);
 
         // At the last second the proposal can still be finalized; then it lapses.
         vm.warp(maturesAt - 1 + DISPUTE_S + FINALIZE_S);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ProposalPending.selector, FIRST, 0));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ProposalPending.selector, FIRST, 0)
+        );
         market.withdraw(2);
         vm.warp(nowS() + 1);
         propose(transferRun(FIRST, 0, 3, 2, 1_000)); // made again, after the request matured

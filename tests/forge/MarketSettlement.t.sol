@@ -11,7 +11,9 @@ contract MarketSettlementTest is MarketWorld {
 
     function setUp() public {
         foundPlain();
-        for (uint32 a = 0; a < ACCOUNTS; ++a) give(a, MICRO);
+        for (uint32 a = 0; a < ACCOUNTS; ++a) {
+            give(a, MICRO);
+        }
         vm.warp(FIRST + PERIOD_S);
     }
 
@@ -38,7 +40,9 @@ contract MarketSettlementTest is MarketWorld {
 
         uint256 disputeEndsAt = nowS() + DISPUTE_S;
         vm.warp(disputeEndsAt - 1);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_DisputeOpen.selector, disputeEndsAt));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_DisputeOpen.selector, disputeEndsAt)
+        );
         finalize(run);
         vm.warp(disputeEndsAt);
         vm.expectEmit(address(market));
@@ -52,7 +56,11 @@ contract MarketSettlementTest is MarketWorld {
 
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotPending.selector, FIRST, 0));
         finalize(run);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotNextPeriod.selector, FIRST, FIRST + PERIOD_S));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotNextPeriod.selector, FIRST, FIRST + PERIOD_S
+            )
+        );
         propose(run);
     }
 
@@ -61,11 +69,15 @@ contract MarketSettlementTest is MarketWorld {
         propose(run);
         uint256 lapsesAt = nowS() + DISPUTE_S + FINALIZE_S;
         vm.warp(lapsesAt);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ProposalPending.selector, FIRST, 0));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ProposalPending.selector, FIRST, 0)
+        );
         propose(run);
         vm.warp(lapsesAt + 1);
         assertTrue(market.pending().state == IEnergyMarket.PendingState.lapsed, "lapsed");
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_Lapsed.selector, FIRST, 0, lapsesAt));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_Lapsed.selector, FIRST, 0, lapsesAt)
+        );
         finalize(run);
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotPending.selector, FIRST, 0));
         vm.prank(operator);
@@ -73,7 +85,9 @@ contract MarketSettlementTest is MarketWorld {
 
         vm.warp(FIRST + 2 * PERIOD_S);
         Run memory other = transferRun(FIRST + PERIOD_S, 0, 2, 3, 1);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_MustBeMadeAgain.selector, FIRST, 0));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_MustBeMadeAgain.selector, FIRST, 0)
+        );
         propose(other);
         vm.expectEmit(address(market));
         emit IEnergyMarket.ProposalLapsed(FIRST, 0);
@@ -104,14 +118,24 @@ contract MarketSettlementTest is MarketWorld {
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotOperator.selector, stranger));
         vm.prank(stranger);
         market.propose(run.proposal, run.prices, run.deltas, run.shorts);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_DisputePeriodIsNotZero.selector, DISPUTE_S));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_DisputePeriodIsNotZero.selector, DISPUTE_S
+            )
+        );
         settle(run);
 
         run.proposal.periodStart = FIRST + 1;
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_PeriodUnaligned.selector, FIRST + 1));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_PeriodUnaligned.selector, FIRST + 1)
+        );
         propose(run);
         run.proposal.periodStart = FIRST + PERIOD_S;
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotNextPeriod.selector, FIRST + PERIOD_S, FIRST));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotNextPeriod.selector, FIRST + PERIOD_S, FIRST
+            )
+        );
         propose(run);
         run.proposal.periodStart = FIRST;
         run.proposal.run = 1;
@@ -121,16 +145,30 @@ contract MarketSettlementTest is MarketWorld {
         run.proposal.run = 0;
         run.proposal.cutoffAt = FIRST + PERIOD_S - 1;
         refused(
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_CutoffOutOfRange.selector, FIRST + PERIOD_S - 1, FIRST + PERIOD_S, nowS())
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_CutoffOutOfRange.selector,
+                FIRST + PERIOD_S - 1,
+                FIRST + PERIOD_S,
+                nowS()
+            )
         );
         propose(run);
         run.proposal.cutoffAt = uint64(nowS()) + 1;
         refused(
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_CutoffOutOfRange.selector, nowS() + 1, FIRST + PERIOD_S, nowS())
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_CutoffOutOfRange.selector,
+                nowS() + 1,
+                FIRST + PERIOD_S,
+                nowS()
+            )
         );
         propose(run);
         vm.warp(FIRST + PERIOD_S - 1);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_PeriodNotEnded.selector, FIRST, FIRST + PERIOD_S));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_PeriodNotEnded.selector, FIRST, FIRST + PERIOD_S
+            )
+        );
         propose(run);
     }
 
@@ -148,7 +186,11 @@ contract MarketSettlementTest is MarketWorld {
         propose(first);
         Run memory second = transferRun(FIRST, 2, 3, 2, 1);
         vm.warp(appliedAt + PERIOD_S - 1);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_RevisionTooSoon.selector, appliedAt + PERIOD_S));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_RevisionTooSoon.selector, appliedAt + PERIOD_S
+            )
+        );
         propose(second);
         // Run 0 of the next period does not wait for it.
         vm.warp(FIRST + 2 * PERIOD_S);
@@ -169,12 +211,19 @@ contract MarketSettlementTest is MarketWorld {
     function test_no_account_pays_above_its_cap() public {
         _failsToFinalize(
             transferRun(FIRST, 0, 2, 3, int256(CAP_NANO) + 1),
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_AboveDebitCap.selector, 2, CAP_NANO + 1, CAP_NANO)
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_AboveDebitCap.selector, 2, CAP_NANO + 1, CAP_NANO
+            )
         );
         int256 nano = int256(uint256(SUPPLIER_CAP_NANO)) + 1;
         _failsToFinalize(
             transferRun(FIRST, 0, 0, 3, nano),
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_AboveDebitCap.selector, 0, uint256(nano), SUPPLIER_CAP_NANO)
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_AboveDebitCap.selector,
+                0,
+                uint256(nano),
+                SUPPLIER_CAP_NANO
+            )
         );
     }
 
@@ -191,7 +240,8 @@ contract MarketSettlementTest is MarketWorld {
         int256[] memory deltasNano = new int256[](ACCOUNTS);
         (deltasNano[2], deltasNano[3]) = (-5, 6);
         _failsToFinalize(
-            runOf(FIRST, 0, deltasNano), abi.encodeWithSelector(IEnergyMarket.EnergyMarket_Unbalanced.selector, int256(1))
+            runOf(FIRST, 0, deltasNano),
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_Unbalanced.selector, int256(1))
         );
     }
 
@@ -207,7 +257,11 @@ contract MarketSettlementTest is MarketWorld {
         if (part == 2) changed.proposal.statementsRoot ^= bytes32(bit);
         if (part == 3) changed.proposal.cutoffAt ^= uint64(1 << bound(flip, 0, 63));
         refused(
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_WrongCommitment.selector, commitment(changed), market.commitmentOf(FIRST, 0))
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_WrongCommitment.selector,
+                commitment(changed),
+                market.commitmentOf(FIRST, 0)
+            )
         );
         finalize(changed);
     }
@@ -224,7 +278,9 @@ contract MarketSettlementTest is MarketWorld {
         finalize(run);
         uint256[] memory afterwards = balancesNano();
         (before[2], before[3]) = (before[2] - 5_000, before[3] + 5_000);
-        for (uint32 a = 0; a < ACCOUNTS; ++a) assertEq(afterwards[a], before[a], "balance");
+        for (uint32 a = 0; a < ACCOUNTS; ++a) {
+            assertEq(afterwards[a], before[a], "balance");
+        }
 
         run.deltas = new uint256[](0);
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotPending.selector, FIRST, 0));
@@ -247,7 +303,11 @@ contract MarketSettlementTest is MarketWorld {
         propose(run);
         run.deltas = new uint256[](2);
         run.deltas[1] = 1 << 192; // lane 3 of word 1: account 7, which is not enrolled
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_UnusedLanes.selector, run.deltas[1], 3));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_UnusedLanes.selector, run.deltas[1], 3
+            )
+        );
         propose(run);
         run.deltas[1] = 0;
         run.prices = new uint256[](3);
@@ -262,7 +322,9 @@ contract MarketSettlementTest is MarketWorld {
         if (localPerKwh == MID) ++localPerKwh;
         run.prices[window] = pricesOf(localPerKwh)[0];
         refused(
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_PriceOutOfBounds.selector, window, localPerKwh, MID, MID)
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_PriceOutOfBounds.selector, window, localPerKwh, MID, MID
+            )
         );
         propose(run);
 
@@ -270,7 +332,11 @@ contract MarketSettlementTest is MarketWorld {
         run.prices = pricesOf(MID);
         run.prices[window] = word;
         uint256 expected = pricesOf(0)[0];
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_WrongTariff.selector, window, word, expected));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_WrongTariff.selector, window, word, expected
+            )
+        );
         propose(run);
     }
 
@@ -297,12 +363,16 @@ contract MarketSettlementTest is MarketWorld {
         uint256 haveNano = uint256(MICRO) * 1_000;
         Run memory run = transferRun(FIRST, 0, 3, 4, 5);
         refused(
-            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ShortTakesNotAll.selector, 3, int256(-5), haveNano)
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_ShortTakesNotAll.selector, 3, int256(-5), haveNano
+            )
         );
         propose(withShort(run, 3, 1));
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ShortsOutOfOrder.selector, 0, 0));
         propose(withShort(runOf(FIRST, 0, new int256[](ACCOUNTS)), 0, 1));
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_UnknownAccount.selector, ACCOUNTS));
+        refused(
+            abi.encodeWithSelector(IEnergyMarket.EnergyMarket_UnknownAccount.selector, ACCOUNTS)
+        );
         propose(withShort(runOf(FIRST, 0, new int256[](ACCOUNTS)), ACCOUNTS, 1));
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ZeroShortfall.selector, 3));
         propose(withShort(runOf(FIRST, 0, new int256[](ACCOUNTS)), 3, 0));
@@ -334,7 +404,9 @@ contract MarketSettlementTest is MarketWorld {
 contract DirectSettlementTest is MarketWorld {
     function setUp() public {
         foundDirect();
-        for (uint32 a = 0; a < ACCOUNTS; ++a) give(a, 100_000_000);
+        for (uint32 a = 0; a < ACCOUNTS; ++a) {
+            give(a, 100_000_000);
+        }
         vm.warp(FIRST + PERIOD_S);
     }
 
@@ -343,11 +415,19 @@ contract DirectSettlementTest is MarketWorld {
         settle(run);
         assertEq(market.balanceOf(3), 100_000_005_000, "payee");
         assertTrue(market.commitmentOf(FIRST, 0) == commitment(run), "commitment");
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotNextPeriod.selector, FIRST, FIRST + PERIOD_S));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_NotNextPeriod.selector, FIRST, FIRST + PERIOD_S
+            )
+        );
         settle(run);
         settle(transferRun(FIRST, 1, 3, 2, 5_000));
         run = transferRun(FIRST, 2, 3, 2, 5_000);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_RevisionTooSoon.selector, nowS() + PERIOD_S));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_RevisionTooSoon.selector, nowS() + PERIOD_S
+            )
+        );
         settle(run);
     }
 

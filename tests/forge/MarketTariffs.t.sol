@@ -19,15 +19,22 @@ contract MarketTariffsTest is MarketWorld {
         assertTrue(market.owner() == owner && market.operator() == operator, "roles");
         assertTrue(market.addressOf(0) == supplier, "account 0");
         assertTrue(market.addressOf(1) == gridOperator, "account 1");
-        assertTrue(keccak256(abi.encode(market.tariffAt(FIRST))) == keccak256(abi.encode(tariff())), "tariff");
-        assertEq(market.tariffAt(FIRST - 1).gridImportPerKwh, 0, "no tariff before the first period");
+        assertTrue(
+            keccak256(abi.encode(market.tariffAt(FIRST))) == keccak256(abi.encode(tariff())),
+            "tariff"
+        );
+        assertEq(
+            market.tariffAt(FIRST - 1).gridImportPerKwh, 0, "no tariff before the first period"
+        );
         assertEq(market.tariffAt(type(uint64).max).gridImportPerKwh, GRID_IMPORT, "for ever");
         assertEq(market.nextPeriodStart(), FIRST, "next");
         assertEq(market.lastRevisionAt(), 0, "no revision");
     }
 
     function test_balance_words_hold_four_balances_each() public {
-        for (uint32 a = 0; a < ACCOUNTS; ++a) give(a, 10 + a);
+        for (uint32 a = 0; a < ACCOUNTS; ++a) {
+            give(a, 10 + a);
+        }
         uint256[] memory words = market.balanceWords(0, 2);
         for (uint32 a = 0; a < ACCOUNTS; ++a) {
             assertEq((words[a / 4] >> (64 * (a % 4))) & (2 ** 64 - 1), (10 + a) * 1_000, "lane");
@@ -44,7 +51,9 @@ contract MarketTariffsTest is MarketWorld {
             if (i == 3) config.operator = address(0);
             if (i == 4) config.supplier = address(0);
             if (i == 5) config.gridOperator = address(0);
-            _notFounded(config, abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ZeroAddress.selector));
+            _notFounded(
+                config, abi.encodeWithSelector(IEnergyMarket.EnergyMarket_ZeroAddress.selector)
+            );
         }
     }
 
@@ -123,9 +132,8 @@ contract MarketTariffsTest is MarketWorld {
         IEnergyMarket.Tariff memory next = IEnergyMarket.Tariff(gi, ge, fee, fixed_ % 2);
         bool valid = gi <= 10 ** 8 && uint256(ge) + fee <= gi && next.fixedPerKwh == 0;
         vm.prank(owner);
-        (bool done,) = address(market).call(
-            abi.encodeCall(market.announceTariff, (next, FIRST + 5 * PERIOD_S))
-        );
+        (bool done,) = address(market)
+            .call(abi.encodeCall(market.announceTariff, (next, FIRST + 5 * PERIOD_S)));
         assertTrue(done == valid, "announced exactly if valid");
     }
 
@@ -178,7 +186,11 @@ contract MarketTariffsTest is MarketWorld {
         refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_NotOwner.selector, operator));
         vm.prank(operator);
         market.announceTariff(next, startsAt);
-        refused(abi.encodeWithSelector(IEnergyMarket.EnergyMarket_TariffUnaligned.selector, startsAt + 1));
+        refused(
+            abi.encodeWithSelector(
+                IEnergyMarket.EnergyMarket_TariffUnaligned.selector, startsAt + 1
+            )
+        );
         _announce(next, startsAt + 1);
         uint64 tooSoon = FIRST;
         refused(
@@ -194,7 +206,8 @@ contract MarketTariffsTest is MarketWorld {
         market.enactTariff();
 
         _announce(next, startsAt);
-        (IEnergyMarket.Tariff memory announced, uint64 start, uint64 since) = market.announcedTariff();
+        (IEnergyMarket.Tariff memory announced, uint64 start, uint64 since) =
+            market.announcedTariff();
         assertEq(announced.gridImportPerKwh, next.gridImportPerKwh, "announced");
         assertTrue(start == startsAt && since == nowS(), "when");
         uint256 earliestAt = nowS() + DELAY_S;

@@ -71,7 +71,9 @@ abstract contract MarketWorld is Forge {
         vm.warp(FIRST - PERIOD_S);
         market = IEnergyMarket(vm.deployCode("EnergyMarket.sol", abi.encode(config)));
         address[] memory owners = new address[](ACCOUNTS - 2);
-        for (uint256 i = 0; i < owners.length; ++i) owners[i] = member(2 + uint32(i));
+        for (uint256 i = 0; i < owners.length; ++i) {
+            owners[i] = member(2 + uint32(i));
+        }
         vm.prank(operator);
         market.enrolMany(2, owners);
     }
@@ -120,7 +122,9 @@ abstract contract MarketWorld is Forge {
 
     function balancesNano() internal view returns (uint256[] memory nano) {
         nano = new uint256[](market.accountCount());
-        for (uint32 a = 0; a < nano.length; ++a) nano[a] = market.balanceOf(a);
+        for (uint32 a = 0; a < nano.length; ++a) {
+            nano[a] = market.balanceOf(a);
+        }
     }
 
     /* RUNS */
@@ -184,7 +188,9 @@ abstract contract MarketWorld is Forge {
         returns (Run memory)
     {
         IEnergyMarket.Short[] memory shorts = new IEnergyMarket.Short[](run.shorts.length + 1);
-        for (uint256 i = 0; i < run.shorts.length; ++i) shorts[i] = run.shorts[i];
+        for (uint256 i = 0; i < run.shorts.length; ++i) {
+            shorts[i] = run.shorts[i];
+        }
         shorts[run.shorts.length] =
             IEnergyMarket.Short({account: account, shortfallNano: shortfallNano});
         run.shorts = shorts;
@@ -220,9 +226,8 @@ abstract contract MarketWorld is Forge {
     }
 
     function windowsHash(Run memory run) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(keccak256(abi.encodePacked(run.prices)), run.proposal.totalsHash)
-        );
+        return
+            keccak256(abi.encode(keccak256(abi.encodePacked(run.prices)), run.proposal.totalsHash));
     }
 
     function commitment(Run memory run) internal pure returns (bytes32) {

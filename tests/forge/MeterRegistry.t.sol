@@ -31,9 +31,7 @@ contract MeterRegistryTest is Forge {
         vm.prank(REGISTRAR);
         registry.end(METER, 1_000_020);
         vm.expectRevert(
-            abi.encodeWithSelector(
-                IMeterRegistry.MeterRegistry_NotOpen.selector, METER, 1_000_020
-            )
+            abi.encodeWithSelector(IMeterRegistry.MeterRegistry_NotOpen.selector, METER, 1_000_020)
         );
         vm.prank(REGISTRAR);
         registry.end(METER, 1_000_030);
@@ -67,7 +65,9 @@ contract MeterRegistryTest is Forge {
             abi.encodeWithSelector(IMeterRegistry.MeterRegistry_ReservedAccount.selector, METER, 1)
         );
         _begin(METER, 1, 1);
-        vm.expectRevert(abi.encodeWithSelector(IMeterRegistry.MeterRegistry_ZeroKey.selector, METER));
+        vm.expectRevert(
+            abi.encodeWithSelector(IMeterRegistry.MeterRegistry_ZeroKey.selector, METER)
+        );
         vm.prank(REGISTRAR);
         registry.begin(METER, address(0), 2, IMeterRegistry.MeterClass.gateway, 1, 1);
         uint64[2] memory wrong = [uint64(0), 10 ** 9 + 1];
@@ -121,8 +121,7 @@ contract MeterRegistryTest is Forge {
     }
 
     function test_there_is_a_registrar_from_the_start() public {
-        bytes memory code =
-            bytes.concat(vm.getCode("MeterRegistry.sol"), abi.encode(address(0)));
+        bytes memory code = bytes.concat(vm.getCode("MeterRegistry.sol"), abi.encode(address(0)));
         vm.expectRevert(abi.encodeWithSelector(IMeterRegistry.MeterRegistry_ZeroRegistrar.selector));
         assembly {
             pop(create(0, add(code, 32), mload(code)))
@@ -130,8 +129,7 @@ contract MeterRegistryTest is Forge {
     }
 
     function test_only_its_owner_makes_demo_tokens() public {
-        IDemoToken token =
-            IDemoToken(vm.deployCode("SettlementToken.sol", abi.encode(REGISTRAR)));
+        IDemoToken token = IDemoToken(vm.deployCode("SettlementToken.sol", abi.encode(REGISTRAR)));
         assertEq(token.decimals(), 6, "decimals");
         vm.prank(REGISTRAR);
         token.mint(address(1), 5);
@@ -171,13 +169,16 @@ contract RegistryHandler is Forge {
         (_REGISTRY, _REGISTRAR) = (registry, registrar);
     }
 
-    function begin(uint8 meter, uint32 account, uint64 limitW, uint64 validFrom, bool near) external {
+    function begin(uint8 meter, uint32 account, uint64 limitW, uint64 validFrom, bool near)
+        external
+    {
         if (near) validFrom = uint64(bound(validFrom, nowS() - 50, nowS() + 50));
         bytes32 meterId = _meter(meter);
         vm.prank(_REGISTRAR);
         try _REGISTRY.begin(
             meterId, address(0xB1), account, IMeterRegistry.MeterClass.gateway, limitW, validFrom
-        ) {} catch {}
+        ) {}
+            catch {}
         _nothingWasRewritten(meterId);
     }
 
@@ -219,7 +220,9 @@ contract RegistryHandler is Forge {
             assertTrue(keccak256(abi.encode(old)) == keccak256(abi.encode(terms[i])), "same term");
             said[i].validUntil = terms[i].validUntil;
         }
-        for (uint256 i = said.length; i < terms.length; ++i) said.push(terms[i]);
+        for (uint256 i = said.length; i < terms.length; ++i) {
+            said.push(terms[i]);
+        }
     }
 
     function _meter(uint8 meter) private pure returns (bytes32) {

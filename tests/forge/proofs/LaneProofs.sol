@@ -9,16 +9,18 @@ import {Plain} from "../Plain.sol";
 /// @notice Proofs, by halmos, for all inputs: settling equals plain integers, account by account.
 /// @dev In two parts that meet in `_passes`, which is the test of {LaneBalances} written plainly.
 ///
-/// *What the loop computes.* `check_run_*`: eight words, from any balances, with any deltas and caps,
-/// so that the first word, a full turn of the loop and the words left over all take part. If the
-/// test passes, each word becomes `old + d`; if a word makes it fail, the run reverts.
+/// *What the loop computes.* `check_run_*`: six words, from any balances, with any deltas, so that the
+/// first word, a full turn of the loop and a word left over all take part. If the test passes, each
+/// word becomes `old + d`; if a word makes it fail, the run reverts. `check_cap_*`: with any cap.
 ///
 /// *What that means.* `check_step_*`: the test passes exactly if every account stays within its
 /// bounds and its cap and the deltas sum to zero, and then every account has what it had plus its
 /// delta. Said of one word more, it is the induction that takes this to 2,048 words.
 contract LaneProofs is Forge {
     uint256 private constant ABOVE_MAX = DeltaWords.ONES * (2 ** 64 - 2 ** 51);
-    uint256 private constant WORDS = 8;
+    uint256 private constant WORDS = 6;
+    uint256 private constant MEMBER_CAP_NANO = 6 * 10 ** 9;
+    uint256 private constant SUPPLIER_CAP_NANO = 5 * 10 ** 10;
 
     Lanes private lanes;
 
@@ -28,47 +30,49 @@ contract LaneProofs is Forge {
 
     /* WHAT THE LOOP COMPUTES */
 
-    function check_run_that_passes_adds_every_word(
-        uint256[8] memory old,
-        uint256[8] memory deltas,
-        uint64 memberCapNano,
-        uint64 supplierCapNano
-    ) public {
-        vm.assume(_passes(old, deltas, memberCapNano, supplierCapNano));
-        _applyTo(old, deltas, memberCapNano, supplierCapNano);
-        for (uint256 i = 0; i < WORDS; ++i) assert(lanes.word(i) == _plus(old[i], deltas[i]));
+    function check_run_that_passes_adds_every_word(uint256[6] memory old, uint256[6] memory deltas)
+        public
+    {
+        vm.assume(_passes(old, deltas));
+        _applyTo(old, deltas);
+        for (uint256 i = 0; i < WORDS; ++i) {
+            assert(lanes.word(i) == _plus(old[i], deltas[i]));
+        }
     }
 
-    function check_run_reverts_for_word_0(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(0, old, d, m, s);
+    function check_run_reverts_for_word_0(uint256 old, uint256 d) public {
+        _revertsFor(0, old, d);
     }
 
-    function check_run_reverts_for_word_1(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(1, old, d, m, s);
+    function check_run_reverts_for_word_1(uint256 old, uint256 d) public {
+        _revertsFor(1, old, d);
     }
 
-    function check_run_reverts_for_word_2(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(2, old, d, m, s);
+    function check_run_reverts_for_word_2(uint256 old, uint256 d) public {
+        _revertsFor(2, old, d);
     }
 
-    function check_run_reverts_for_word_3(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(3, old, d, m, s);
+    function check_run_reverts_for_word_3(uint256 old, uint256 d) public {
+        _revertsFor(3, old, d);
     }
 
-    function check_run_reverts_for_word_4(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(4, old, d, m, s);
+    function check_run_reverts_for_word_4(uint256 old, uint256 d) public {
+        _revertsFor(4, old, d);
     }
 
-    function check_run_reverts_for_word_5(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(5, old, d, m, s);
+    function check_run_reverts_for_word_5(uint256 old, uint256 d) public {
+        _revertsFor(5, old, d);
     }
 
-    function check_run_reverts_for_word_6(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(6, old, d, m, s);
+    /// @dev Account 0 pays account 1, any amount from any balances.
+    function check_cap_of_accounts_0_and_1(uint64 have0, uint64 have1, uint64 nano, uint256 capNano)
+        public
+    {
+        _payHolds(0, have0, have1, nano, 0, capNano);
     }
 
-    function check_run_reverts_for_word_7(uint256 old, uint256 d, uint64 m, uint64 s) public {
-        _revertsFor(7, old, d, m, s);
+    function check_cap_of_members(uint64 have2, uint64 have3, uint64 nano, uint256 capNano) public {
+        _payHolds(2, have2, have3, nano, capNano, 0);
     }
 
     /* WHAT THAT MEANS, WORD BY WORD */
@@ -173,75 +177,79 @@ contract LaneProofs is Forge {
 
     /// @dev One word from any balances with any deltas; the other accounts have and owe nothing, so
     /// that the search for the culprit has few ways to go.
-    function _revertsFor(
-        uint256 position,
-        uint256 old,
-        uint256 d,
-        uint64 memberCapNano,
-        uint64 supplierCapNano
-    ) private {
-        uint256[8] memory olds;
-        uint256[8] memory deltas;
+    function _revertsFor(uint256 position, uint256 old, uint256 d) private {
+        uint256[6] memory olds;
+        uint256[6] memory deltas;
         (olds[position], deltas[position]) = (old, d);
         vm.assume(old & ABOVE_MAX == 0);
-        vm.assume(!_passes(olds, deltas, memberCapNano, supplierCapNano));
-        try this.applyTo(olds, deltas, memberCapNano, supplierCapNano) {
+        vm.assume(!_passes(olds, deltas));
+        try this.applyTo(olds, deltas) {
             assert(false);
         } catch {}
     }
 
     /// @notice Applies a run to balances.
-    function applyTo(
-        uint256[8] memory old,
-        uint256[8] memory deltas,
-        uint64 memberCapNano,
-        uint64 supplierCapNano
-    ) external {
-        _applyTo(old, deltas, memberCapNano, supplierCapNano);
+    function applyTo(uint256[6] memory old, uint256[6] memory deltas) external {
+        _applyTo(old, deltas);
     }
 
-    function _applyTo(
-        uint256[8] memory old,
-        uint256[8] memory deltas,
-        uint64 memberCapNano,
-        uint64 supplierCapNano
-    ) private {
+    function _applyTo(uint256[6] memory old, uint256[6] memory deltas) private {
         uint256[] memory words = new uint256[](WORDS);
         for (uint256 i = 0; i < WORDS; ++i) {
             words[i] = deltas[i];
             lanes.setWord(i, old[i]);
         }
-        lanes.applyRun(words, memberCapNano, supplierCapNano);
+        lanes.applyRun(words, MEMBER_CAP_NANO, SUPPLIER_CAP_NANO);
     }
 
     /// @dev The three tests of {LaneBalances}, over words.
-    function _passes(
-        uint256[8] memory old,
-        uint256[8] memory deltas,
-        uint64 memberCapNano,
-        uint64 supplierCapNano
-    ) private pure returns (bool) {
-        uint256 member = _least(memberCapNano, Plain.BALANCE_NANO_MAX);
-        uint256 supplier = _least(supplierCapNano, Plain.BALANCE_NANO_MAX);
-        uint256 ceiling = DeltaWords.BIAS + DeltaWords.ONES * member;
-        uint256 seen;
-        uint256 sum;
-        uint256 within = type(uint256).max;
-        for (uint256 i = 0; i < WORDS; ++i) {
+    function _passes(uint256[6] memory old, uint256[6] memory deltas) private pure returns (bool) {
+        uint256 ceiling = DeltaWords.BIAS + DeltaWords.ONES * MEMBER_CAP_NANO;
+        uint256 seen = _plus(old[0], deltas[0]);
+        uint256 sum = deltas[0];
+        uint256 within =
+            _plus(deltas[0], ceiling + (SUPPLIER_CAP_NANO - MEMBER_CAP_NANO) * (1 + 2 ** 64));
+        for (uint256 i = 1; i < WORDS; ++i) {
             seen |= _plus(old[i], deltas[i]);
             sum = _plus(sum, deltas[i]);
-            within &= i > 0
-                ? _plus(deltas[i], ceiling)
-                : _plus(
-                    deltas[i],
-                    DeltaWords.BIAS + supplier + (supplier << 64) + (member << 128) + (member << 192)
-                );
+            within &= _plus(deltas[i], ceiling);
         }
-        int256 sumNano = DeltaWords.lane(sum, 0) + DeltaWords.lane(sum, 1) + DeltaWords.lane(sum, 2)
-            + DeltaWords.lane(sum, 3);
-        bool bounded =
-            _and(seen & ABOVE_MAX == 0, within & DeltaWords.BIAS == DeltaWords.BIAS);
+        int256 sumNano;
+        unchecked {
+            sumNano = DeltaWords.lane(sum, 0) + DeltaWords.lane(sum, 1) + DeltaWords.lane(sum, 2)
+                + DeltaWords.lane(sum, 3);
+        }
+        bool bounded = _and(seen & ABOVE_MAX == 0, within & DeltaWords.BIAS == DeltaWords.BIAS);
         return _and(bounded, sumNano == 0);
+    }
+
+    /// @dev One account pays the next: exactly if it has that much, may pay it, and the next has room.
+    function _payHolds(
+        uint256 from,
+        uint64 have,
+        uint64 haveNext,
+        uint64 nano,
+        uint256 memberCapNano,
+        uint256 supplierCapNano
+    ) private {
+        vm.assume(_and(have <= Plain.BALANCE_NANO_MAX, haveNext <= Plain.BALANCE_NANO_MAX));
+        vm.assume(nano <= Plain.BALANCE_NANO_MAX);
+        lanes.setWord(0, _plus(uint256(have) << (64 * from), uint256(haveNext) << (64 * from + 64)));
+        uint256[] memory words = new uint256[](1);
+        unchecked {
+            words[0] = (uint256(nano) << (64 * from + 64)) - (uint256(nano) << (64 * from));
+        }
+        bool fair = _and(nano <= have, uint256(haveNext) + nano <= Plain.BALANCE_NANO_MAX);
+        fair = _and(fair, nano <= (from == 0 ? supplierCapNano : memberCapNano));
+
+        bool settled;
+        try lanes.applyRun(words, memberCapNano, supplierCapNano) {
+            settled = true;
+        } catch {}
+        assert(settled == fair);
+        if (!settled) return;
+        assert(lanes.get(from) == uint256(have) - nano);
+        assert(lanes.get(from + 1) == uint256(haveNext) + nano);
     }
 
     function _onlyMoved(uint256 old, uint256 account, int256 deltaNano) private view {
@@ -256,10 +264,6 @@ contract LaneProofs is Forge {
         unchecked {
             return a + b;
         }
-    }
-
-    function _least(uint256 a, uint256 b) private pure returns (uint256) {
-        return a < b ? a : b;
     }
 
     /// @dev `&&` would split every path in two.
