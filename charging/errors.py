@@ -1,4 +1,4 @@
-"""What can be wrong with a charge: orders, tariffs, chargers, meter values (codes of INTERFACES §3).
+"""What can be wrong with a charge: orders, tariffs, chargers, meter values (INTERFACES §3).
 
     LedgerError
     ├── about an order
