@@ -1,4 +1,4 @@
-"""What people do with a charge, and what they see of it: the words between HTTP and the sessions."""
+"""What people do with a charge, and what they see of it: between HTTP and the sessions."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,7 +128,7 @@ class ChargingDesk(Protocol):
     async def sessions_of(
         self, who: Address | None, *, limit: int, before: str | None
     ) -> tuple[Sequence[SessionView], str | None]:
-        """Sessions that somebody drives or hosts (None: everybody's), newest first, and a cursor."""
+        """Sessions that somebody drives or hosts (None: all), newest first, and a cursor."""
         ...
 
     async def stop(self, session_id: SessionId) -> SessionView: ...
