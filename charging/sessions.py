@@ -1,0 +1,87 @@
+"""One charge between deposit and refund, as a value, and the rules by which it moves on."""
+
+from base64 import b32encode
+from dataclasses import dataclass
+from typing import Final
+
+from charging.desk import ENDED, SessionState
+from charging.orders import ChargeOrder, ChargeRecord, SessionId
+from ledger.keccak import keccak256
+from ledger.units import Address, Hash32
+
+OPENING_EARLY_S: Final = 300  # A charge may begin so long before its opening (the contract's rule).
+SESSION_S_MAX: Final = 86_400  # A session lasts at most a day from its opening.
+CLOSE_WITHIN_S: Final = 3 * 86_400  # After that it can be closed for so long.
+START_WITHIN_S: Final = 600  # Without a charge by then, the deposit goes back.
+STOP_PATIENCE_S: Final = 300  # Asked to stop, a charger that says nothing is not waited for.
+LEFT_PATIENCE_S: Final = 120  # The cable is out, and no stop was told.
+START_MISSING_S: Final = 60  # A stop came without its start.
+SESSION_MARGIN_S: Final = 120  # So long before the day is over the charge is stopped.
+TOKEN_CHARS: Final = 20  # OCPP 1.6: an idTag has at most 20 characters.
+
+RUNNING: Final = frozenset({SessionState.OPENING, SessionState.OPEN, SessionState.CHARGING})
+LIVE: Final = frozenset(SessionState) - ENDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a record was made from, for the receipt."""
+
+    kind: str  # `ocmf`, `meter_values`, `none`.
+    hash: Hash32
+    text: str  # The signed record, or the canonical JSON of the values used.
+    verified: bool
+    signer: str  # Public key that signed it, hex; empty for unsigned values.
+    start_from: str  # Where the start register comes from.
+    stop_from: str
+    notes: tuple[str, ...]
+    left_out_wh: int = 0  # Measured by one source and not billed: for the host to look at.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeSession:
+    """One session, complete. Times are Unix seconds."""
+
+    session_id: SessionId
+    number: int  # OCPP 2.0.1 `remoteStartId`; 0 before it is stored.
+    order: ChargeOrder
+    order_signature: bytes
+    charge_point_id: str
+    connector_id: int
+    host: Address
+    record_key: Address
+    power_w: int
+    last_wh: int  # The charger's register on chain before it.
+    vat_bps: int
+    state: SessionState
+    reason: str = ""
+    created_s: int
+    deposit_micro: int
+    opened_s: int | None = None
+    transaction_no: int | None = None
+    start_asked_s: int | None = None
+    stop_asked_s: int | None = None
+    stop_reason: str = ""
+    ended_s: int | None = None
+    record: ChargeRecord | None = None
+    record_signature: bytes | None = None
+    evidence: Evidence | None = None
+    paid_micro: int | None = None
+    refunded_micro: int | None = None
+    open_tx: Hash32 | None = None
+    close_tx: Hash32 | None = None
+
+    @property
+    def id_token(self) -> str:
+        """What the charger calls the driver: 20 characters, the same in any case."""
+        return id_token_of(self.session_id)
+
+    @property
+    def charge_ends_s(self) -> int:
+        """When a charge that still runs is stopped, because a session lasts a day."""
+        return (self.opened_s or self.created_s) + SESSION_S_MAX - SESSION_MARGIN_S
+
+
+def id_token_of(session_id: SessionId) -> str:
+    """A session's token; it tells nothing about the driver."""
+    return b32encode(keccak256(b"token" + session_id)).decode()[:TOKEN_CHARS]
