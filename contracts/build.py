@@ -69,7 +69,7 @@ class Target:
 
 def targets() -> tuple[Target, ...]:
     """The contracts of the package, then those that only tests deploy."""
-    package = ("EnergyMarket", "MeterRegistry", "SettlementToken")
+    package = ("ChargingEscrow", "EnergyMarket", "MeterRegistry", "SettlementToken")
     return (
         *(Target(source=f"contracts/{name}.sol", artifacts=PACKAGE_ARTIFACTS) for name in package),
         *(

@@ -12,7 +12,7 @@ from ledger.chain.protocol import Log
 from ledger.keccak import keccak256
 from ledger.units import Address, Hash32
 
-CONTRACTS = ("EnergyMarket", "MeterRegistry", "SettlementToken")
+CONTRACTS = ("ChargingEscrow", "EnergyMarket", "MeterRegistry", "SettlementToken")
 SELECTOR_BYTES = 4
 _PANIC = {"type": "error", "name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]}
 _ERROR = {"type": "error", "name": "Error", "inputs": [{"name": "message", "type": "string"}]}

@@ -200,7 +200,7 @@ def test_every_error_of_the_contracts_has_its_own_selector() -> None:
     assert len(names) == len(set(names))
     assert "EnergyMarket_NotOperator" in names
     assert "SafeERC20FailedOperation" in names
-    assert len(CONTRACTS) == 3
+    assert len(CONTRACTS) == 4
 
 
 def test_revert_data_becomes_the_error_that_it_says() -> None:
