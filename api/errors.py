@@ -1,4 +1,4 @@
-"""Failures of the outermost layer: settings, data directory, files (the tree continues there)."""
+"""Failures of the outermost layer: settings, data directory, files, HTTP."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -70,3 +70,91 @@ class NoMarket(LedgerError):
     chain_id: int
     market: str
     rule: str = "no contract at this address: another chain answers, or it lost its state"
+
+
+@dataclass(eq=False, kw_only=True)
+class NotAuthenticated(LedgerError):
+    """Nobody is signed in with this request, or not any more."""
+
+    code: ClassVar[str] = "not_authenticated"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class SignInRefused(LedgerError):
+    """A message that signs nobody in: not for this service, not now, or not twice."""
+
+    code: ClassVar[str] = "not_authenticated"
+    field: str
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class SignInSignature(SignInRefused):
+    """The message was not signed by the address that it names."""
+
+    code: ClassVar[str] = "bad_signature"
+    field: str = "signature"
+
+
+@dataclass(eq=False, kw_only=True)
+class SignInChain(SignInRefused):
+    """The message is for another chain than this service's."""
+
+    code: ClassVar[str] = "wrong_chain"
+    field: str = "chain_id"
+
+
+@dataclass(eq=False, kw_only=True)
+class NotAllowed(LedgerError):
+    """Somebody is signed in, and it is not theirs to do or to see."""
+
+    code: ClassVar[str] = "not_allowed"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class NotFound(LedgerError):
+    """There is nothing at this address."""
+
+    code: ClassVar[str] = "not_found"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class MethodNotAllowed(LedgerError):
+    """There is something at this address, and it does not take this method."""
+
+    code: ClassVar[str] = "method_not_allowed"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class TooLarge(LedgerError):
+    """A request with more in it than any use needs."""
+
+    code: ClassVar[str] = "too_large"
+    bytes_max: int
+
+
+@dataclass(eq=False, kw_only=True)
+class RateLimited(LedgerError):
+    """Too many requests in too short a time."""
+
+    code: ClassVar[str] = "rate_limited"
+    retry_after_s: int
+
+
+@dataclass(eq=False, kw_only=True)
+class TimedOut(LedgerError):
+    """A request that was not sent, or not answered, within its time."""
+
+    code: ClassVar[str] = "timed_out"
+    limit_s: int
+
+
+@dataclass(eq=False, kw_only=True)
+class Internal(LedgerError):
+    """Something went wrong that nobody foresaw; it is in the service's log."""
+
+    code: ClassVar[str] = "internal_error"

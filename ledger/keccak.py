@@ -47,6 +47,12 @@ def typed_digest(separator: bytes, struct_hash: bytes) -> Hash32:
     return keccak256(b"\x19\x01" + separator + struct_hash)
 
 
+def personal_digest(text: str) -> Hash32:
+    """Digest that a wallet's `personal_sign` signs (EIP-191, version 0x45)."""
+    message = text.encode()
+    return keccak256(b"\x19Ethereum Signed Message:\n%d" % len(message) + message)
+
+
 def sign(digest: bytes, private_key: bytes) -> bytes:
     """Signs 32 bytes; deterministic (RFC 6979), low s, 65 bytes `r‖s‖v`."""
     signature = coincurve.PrivateKey(private_key).sign_recoverable(digest, hasher=None)
