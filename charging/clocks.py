@@ -1,0 +1,79 @@
+"""A charger's clock, corrected by ours: an hour off, at 1970, or right with late messages.
+
+A stamp pairs what the charger's clock said with when we received it. A stamp is *credible* under an
+offset if the corrected time is neither before the session's earliest start nor after we heard of
+it. The offset under which most stamps are credible counts, none at all if that is as good; a stamp
+that is not credible under it is taken as of when we received it. So durations stay the charger's
+where its clock runs evenly, and late messages keep their times.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median_low
+from typing import Final
+
+EARLIEST_BEFORE_OPENING: Final = timedelta(seconds=300)  # DESIGN §3.
+LATEST_AFTER_OPENING: Final = timedelta(days=1)
+RECEIVED_SLACK: Final = timedelta(seconds=60)  # Our clocks may differ by so much.
+NO_OFFSET: Final = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """When something happened, by the charger's clock and by when we heard of it."""
+
+    charger_at: datetime | None  # Aware UTC.
+    received_at: datetime
+
+    @property
+    def lag(self) -> timedelta | None:
+        """How far our clock was ahead of the stamp on receipt."""
+        return None if self.charger_at is None else self.received_at - self.charger_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClock:
+    """Turns stamps into instants of one session."""
+
+    opened_at: datetime
+    offset: timedelta = NO_OFFSET  # Added to what the charger's clock says.
+
+    @classmethod
+    def fitted(cls, opened_at: datetime, stamps: Iterable[Stamp]) -> "SessionClock":
+        """The clock under which most of the stamps are credible; their order does not matter."""
+        known = [stamp for stamp in stamps if stamp.charger_at is not None]
+        plain = cls(opened_at=opened_at)
+        if all(plain.believes(stamp) for stamp in known):
+            return plain
+        lags = _lags(known)
+        others = {min(lags), median_low(lags)} - {NO_OFFSET}
+        clocks = [plain, *(cls(opened_at=opened_at, offset=offset) for offset in sorted(others))]
+        return max(clocks, key=lambda clock: sum(clock.believes(stamp) for stamp in known))
+
+    def believes(self, stamp: Stamp) -> bool:
+        """Whether the corrected time can be true; of a stamp without time nothing is known."""
+        if stamp.charger_at is None:
+            return True
+        lag = stamp.received_at - stamp.charger_at
+        if lag + RECEIVED_SLACK < self.offset:
+            return False
+        return (
+            stamp.received_at < self.opened_at
+            or lag - self.offset <= stamp.received_at - self.opened_at + EARLIEST_BEFORE_OPENING
+        )
+
+    def at(self, stamp: Stamp) -> datetime:
+        """The instant, between the session's earliest start and when we heard of it.
+
+        What we heard of before the opening happened, for the session, at its opening.
+        """
+        if stamp.received_at < self.opened_at:
+            return self.opened_at
+        if stamp.charger_at is None or not self.believes(stamp):
+            return stamp.received_at
+        return min(stamp.charger_at + self.offset, stamp.received_at)
+
+
+def _lags(stamps: Sequence[Stamp]) -> list[timedelta]:
+    return [lag for stamp in stamps if (lag := stamp.lag) is not None]
