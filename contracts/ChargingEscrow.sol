@@ -136,7 +136,14 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
 
         // Effects. The sum was compared with the largest uint64.
         _nonces.use(driver, addition.nonce);
-        charger.session = _sessionHash(sessionId, session, uint64(depositMicro));
+        charger.session = ChargeTypes.sessionHash(
+            sessionId,
+            session.host,
+            session.recordKey,
+            session.powerW,
+            session.openedAt,
+            uint64(depositMicro)
+        );
         emit ToppedUp(sessionId, addition.addMicro, uint64(depositMicro), addition.nonce);
 
         // Interactions.
@@ -315,7 +322,7 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc IChargingEscrow
     function sessionHashOf(Session calldata session) external view returns (bytes32) {
-        return _sessionHash(_sessionId(session.order), session, session.depositMicro);
+        return ChargeTypes.sessionHash(_sessionId(session.order), session);
     }
 
     /// @inheritdoc IChargingEscrow
@@ -352,28 +359,27 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
         returns (uint64 paidMicro, uint64 refundedMicro)
     {
         Session calldata session = closing.session;
-        ChargeRecord calldata record = closing.record;
+        ChargeRecord memory record = closing.record;
 
         // Check.
         if (record.sessionId != sessionId) {
             revert ChargingEscrow_WrongSession(sessionId, record.sessionId);
         }
         Signatures.requireByKey(
-            session.recordKey, _hashTypedDataV4(record.hash()), closing.signature
+            session.recordKey, _hashTypedDataV4(closing.record.hash()), closing.signature
         );
-        ChargeBounds.requireTimes(record, session.openedAt);
-        ChargeBounds.requireEnergy(record, charger.lastWh, session.powerW);
+        uint64 durationS = ChargeBounds.requireTimes(record, session.openedAt);
+        uint64 energyWh =
+            ChargeBounds.requireEnergy(record, durationS, charger.lastWh, session.powerW);
 
-        // Effects. What is paid is at most the deposit, so both parts add up to it.
-        uint64 durationS = record.stoppedAt - record.startedAt;
-        paidMicro = ChargePrice.costMicro(
-            session.order.tariff,
-            record.stopWh - record.startWh,
-            durationS - record.idleS,
-            record.idleS,
-            session.depositMicro
-        );
-        refundedMicro = session.depositMicro - paidMicro;
+        // Effects. Idling is at most the duration, and what is paid at most the deposit.
+        uint64 depositMicro = session.depositMicro;
+        unchecked {
+            paidMicro = ChargePrice.costMicro(
+                session.order.tariff, energyWh, durationS - record.idleS, record.idleS, depositMicro
+            );
+            refundedMicro = depositMicro - paidMicro;
+        }
         charger.free();
         emit SessionClosed(
             sessionId,
@@ -397,7 +403,7 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
     {
         charger = _chargers[session.order.chargerId];
         sessionId = _sessionId(session.order);
-        isOpen = charger.session == _sessionHash(sessionId, session, session.depositMicro);
+        isOpen = charger.session == ChargeTypes.sessionHash(sessionId, session);
     }
 
     function _requireOpen(Session calldata session)
@@ -412,21 +418,6 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
 
     function _sessionId(ChargeOrder calldata order) private view returns (bytes32) {
         return _hashTypedDataV4(order.hash());
-    }
-
-    function _sessionHash(bytes32 sessionId, Session calldata session, uint64 depositMicro)
-        private
-        pure
-        returns (bytes32)
-    {
-        return ChargeTypes.sessionHash(
-            sessionId,
-            session.host,
-            session.recordKey,
-            session.powerW,
-            session.openedAt,
-            depositMicro
-        );
     }
 
     function _actsFor(address host) private view returns (bool) {

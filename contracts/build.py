@@ -32,6 +32,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
     "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}},
 }
+# The market needs small code, the escrow cheap code and has room.
+OPTIMIZER_RUNS: Final = {"contracts/ChargingEscrow.sol": 10_000}
 IMPORT: Final = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILINE)
 SHIM: Final = """\
 #!/usr/bin/env node
@@ -80,6 +82,12 @@ def targets() -> tuple[Target, ...]:
     )
 
 
+def settings_of(source: str) -> dict[str, Any]:
+    """What the compiler is told for a contract's file."""
+    runs = OPTIMIZER_RUNS.get(source, SETTINGS["optimizer"]["runs"])
+    return SETTINGS | {"optimizer": {"enabled": True, "runs": runs}}
+
+
 def sources_of(source: str, modules: Path | None = None) -> dict[str, str]:
     """A file and all that it imports, by name relative to the root.
 
@@ -107,7 +115,7 @@ def source_hash(source: str) -> str:
     package = lock["packages"][f"node_modules/{OPENZEPPELIN}"]
     facts = {
         "compiler": SOLC_VERSION,
-        "settings": SETTINGS,
+        "settings": settings_of(source),
         "openzeppelin": [package["version"], package["integrity"]],
         "sources": sources_of(source),
     }
@@ -116,12 +124,17 @@ def source_hash(source: str) -> str:
 
 def build() -> dict[Path, str]:
     """Compiles everything; the text of each artifact by its path."""
-    built = targets()
-    sources: dict[str, str] = {}
-    for target in built:
-        sources |= sources_of(target.source, _node_modules())
-    output = _compile(sources)
-    return {target.path: _artifact(target, output["contracts"]) for target in built}
+    alike: dict[int, list[Target]] = {}  # One call of the compiler for all with the same settings.
+    for target in targets():
+        alike.setdefault(settings_of(target.source)["optimizer"]["runs"], []).append(target)
+    texts: dict[Path, str] = {}
+    for built in alike.values():
+        sources: dict[str, str] = {}
+        for target in built:
+            sources |= sources_of(target.source, _node_modules())
+        output = _compile(sources, settings_of(built[0].source))
+        texts |= {target.path: _artifact(target, output["contracts"]) for target in built}
+    return texts
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -161,14 +174,14 @@ def _node_modules() -> Path:
     return path
 
 
-def _compile(sources: dict[str, str]) -> dict[str, Any]:
+def _compile(sources: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
     import solcx  # noqa: PLC0415 (heavy, and only building needs it)
 
     output: dict[str, Any] = solcx.compile_standard(
         {
             "language": "Solidity",
             "sources": {name: {"content": text} for name, text in sorted(sources.items())},
-            "settings": SETTINGS,
+            "settings": settings,
         },
         solc_binary=compiler_path(),
     )
@@ -208,7 +221,7 @@ def _artifact(target: Target, contracts: dict[str, Any]) -> str:
         "contractName": target.name,
         "sourceName": target.source,
         "sourceHash": source_hash(target.source),
-        "compiler": {"version": SOLC_VERSION, "settings": SETTINGS},
+        "compiler": {"version": SOLC_VERSION, "settings": settings_of(target.source)},
         "abi": compiled["abi"],
         "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
         "deployedBytecode": "0x" + compiled["evm"]["deployedBytecode"]["object"],

@@ -4,6 +4,8 @@ pragma solidity 0.8.37;
 import {IChargingEscrow} from "../interfaces/IChargingEscrow.sol";
 
 /// @title What a charge record may say, whoever signed it.
+/// @dev Everything is computed in 256 bits from values of 64, so nothing overflows; nothing is
+/// subtracted that was not compared before.
 library ChargeBounds {
     /* CONSTANTS */
 
@@ -18,28 +20,31 @@ library ChargeBounds {
     /* FUNCTIONS */
 
     /// @notice The time must lie in the session's, and in the past.
-    function requireTimes(IChargingEscrow.ChargeRecord calldata record, uint256 openedAt)
+    /// @return durationS From start to stop; idling is part of it.
+    function requireTimes(IChargingEscrow.ChargeRecord memory record, uint64 openedAt)
         internal
         view
+        returns (uint64 durationS)
     {
-        if (record.startedAt + EARLY_S_MAX < openedAt) {
-            revert IChargingEscrow.ChargingEscrow_StartsBeforeOpening(
-                record.startedAt, openedAt - EARLY_S_MAX
-            );
-        }
-        if (record.stoppedAt < record.startedAt) {
-            revert IChargingEscrow.ChargingEscrow_StopsBeforeStart(
-                record.startedAt, record.stoppedAt
-            );
-        }
-        uint256 latest = openedAt + SESSION_S_MAX;
-        if (latest > block.timestamp) latest = block.timestamp;
-        if (record.stoppedAt > latest) {
-            revert IChargingEscrow.ChargingEscrow_StopsTooLate(record.stoppedAt, latest);
-        }
-        uint64 durationS = record.stoppedAt - record.startedAt;
-        if (record.idleS > durationS) {
-            revert IChargingEscrow.ChargingEscrow_IdleTooLong(record.idleS, durationS);
+        unchecked {
+            (uint64 startedAt, uint64 stoppedAt) = (record.startedAt, record.stoppedAt);
+            if (startedAt + EARLY_S_MAX < openedAt) {
+                revert IChargingEscrow.ChargingEscrow_StartsBeforeOpening(
+                    startedAt, openedAt - EARLY_S_MAX
+                );
+            }
+            if (stoppedAt < startedAt) {
+                revert IChargingEscrow.ChargingEscrow_StopsBeforeStart(startedAt, stoppedAt);
+            }
+            uint256 latest = openedAt + SESSION_S_MAX;
+            if (latest > block.timestamp) latest = block.timestamp;
+            if (stoppedAt > latest) {
+                revert IChargingEscrow.ChargingEscrow_StopsTooLate(stoppedAt, latest);
+            }
+            durationS = stoppedAt - startedAt;
+            if (record.idleS > durationS) {
+                revert IChargingEscrow.ChargingEscrow_IdleTooLong(record.idleS, durationS);
+            }
         }
     }
 
@@ -47,24 +52,25 @@ library ChargeBounds {
     /// @param lastWh The charger's register before.
     /// @param powerW The session's.
     function requireEnergy(
-        IChargingEscrow.ChargeRecord calldata record,
+        IChargingEscrow.ChargeRecord memory record,
+        uint64 durationS,
         uint64 lastWh,
-        uint256 powerW
-    ) internal pure {
-        if (record.startWh < lastWh) {
-            revert IChargingEscrow.ChargingEscrow_RegisterRanBackwards(lastWh, record.startWh);
-        }
-        if (record.stopWh < record.startWh) {
-            revert IChargingEscrow.ChargingEscrow_RegisterRanBackwards(
-                record.startWh, record.stopWh
-            );
-        }
-        requireRegister(record.stopWh);
-        uint64 energyWh = record.stopWh - record.startWh;
-        uint256 durationS = record.stoppedAt - record.startedAt;
-        uint256 energyWhMax = powerW * durationS / HOUR_S + ENERGY_WH_SLACK;
-        if (energyWh > energyWhMax) {
-            revert IChargingEscrow.ChargingEscrow_MoreThanPower(energyWh, energyWhMax);
+        uint64 powerW
+    ) internal pure returns (uint64 energyWh) {
+        unchecked {
+            (uint64 startWh, uint64 stopWh) = (record.startWh, record.stopWh);
+            if (startWh < lastWh) {
+                revert IChargingEscrow.ChargingEscrow_RegisterRanBackwards(lastWh, startWh);
+            }
+            if (stopWh < startWh) {
+                revert IChargingEscrow.ChargingEscrow_RegisterRanBackwards(startWh, stopWh);
+            }
+            requireRegister(stopWh);
+            energyWh = stopWh - startWh;
+            uint256 energyWhMax = uint256(powerW) * durationS / HOUR_S + ENERGY_WH_SLACK;
+            if (energyWh > energyWhMax) {
+                revert IChargingEscrow.ChargingEscrow_MoreThanPower(energyWh, energyWhMax);
+            }
         }
     }
 
