@@ -1,0 +1,41 @@
+"""The socket under a connection, whatever carries it, and how fast it is read."""
+
+from typing import Final, Protocol
+
+CLOSE_NORMAL: Final = 1000  # RFC 6455 §7.4.1.
+CLOSE_TOO_BIG: Final = 1009
+CLOSE_REPLACED: Final = 4000  # Our own: the same charger came again on another socket.
+
+
+class SocketClosed(Exception):
+    """Nothing more will come, and nothing more can be sent."""
+
+
+class Socket(Protocol):
+    """A WebSocket after its handshake. Every method may raise SocketClosed."""
+
+    async def recv(self) -> str: ...
+
+    async def send(self, text: str) -> None: ...
+
+    async def close(self, code: int) -> None: ...
+
+
+class Pace:
+    """How long to wait before the next frame is read, so that nobody is read faster than agreed.
+
+    A bucket of `burst` frames that fills at `rate_per_s` (floats: seconds, nothing is billed).
+    """
+
+    def __init__(self, *, rate_per_s: float, burst: int, now_s: float) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = float(burst)
+        self._left = float(burst)
+        self._filled_at_s = now_s
+
+    def wait_s(self, now_s: float) -> float:
+        """Counts one frame and says how long to wait before it is looked at."""
+        filled = self._left + (now_s - self._filled_at_s) * self._rate_per_s
+        self._left = min(self._burst, filled) - 1.0
+        self._filled_at_s = now_s
+        return max(0.0, -self._left / self._rate_per_s)
