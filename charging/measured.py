@@ -49,6 +49,7 @@ class NoteKind(StrEnum):
     INTERVALS = "intervals"  # No register: the energies of intervals were added.
     NOT_OUTLET = "not_outlet"  # Measured elsewhere than at the outlet.
     SIGNED_DIFFERS = "signed_differs"  # Signed and unsigned values disagree.
+    SIGNED_UNUSABLE = "signed_unusable"  # Signed values are malformed, or of another key.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -76,7 +77,7 @@ class RegisterValue:
         stamped_at = self.charger_at or self.received_at
         return {
             "source": self.source.value,
-            "taken_at": stamped_at.isoformat(timespec="milliseconds"),
+            "taken_at": f"{stamped_at:%Y-%m-%dT%H:%M:%S}.{stamped_at.microsecond // 1_000:03}Z",
             "unit": self.unit,
             "value": self.text,
         }
