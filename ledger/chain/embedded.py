@@ -5,7 +5,8 @@ acknowledged, whatever kills the process.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -119,6 +120,17 @@ class EmbeddedChain:
         with self._file.guard:
             return list(self._file.corrupt_nodes())
 
+    @contextmanager
+    def underneath(self) -> Iterator["PersistentBackend"]:
+        """What lies below, for those who show all of it; nothing moves until they are done."""
+        with self._file.guard:
+            yield self._backend
+
+    def next_header(self) -> "BlockHeaderAPI":
+        """Header of the block that would be mined now."""
+        with self._file.guard:
+            return self._backend.next_header(self._pending_s())
+
     # The chain's interface.
 
     @property
@@ -221,16 +233,26 @@ class EmbeddedChain:
 
     def logs(self, addresses: Sequence[Address], *, from_block: int, to_block: int) -> list[Log]:
         """All events of these contracts in a closed range of blocks, in chain order."""
-        wanted = frozenset(bytes(address) for address in addresses)
-        found: list[Log] = []
+        wanted = frozenset(addresses)
         with self._file.guard:
             last = min(to_block, self._backend.head.block_number)
-            for number in range(max(from_block, 0), last + 1):
-                header = self._header(number)
-                for tx_index, log_index, log in self._backend.logs_of(header, wanted):
-                    tx_hash = self._backend.transactions_of(header)[tx_index].hash
-                    found.append(_log(log, header, Hash32(bytes(tx_hash)), tx_index, log_index))
-        return found
+            numbers = range(max(from_block, 0), last + 1)
+            return [log for number in numbers for log in self.block_logs(number, wanted)]
+
+    def block_logs(self, number: int, addresses: frozenset[Address] | None) -> list[Log]:
+        """The events of one block; None asks for those of all contracts.
+
+        Raises:
+            UnknownBlock: there is no such block.
+        """
+        with self._file.guard:
+            header = self._header(number)
+            found = list(self._backend.logs_of(header, addresses))
+            transactions = self._backend.transactions_of(header) if found else ()
+            return [
+                _log(log, header, Hash32(bytes(transactions[tx_index].hash)), tx_index, log_index)
+                for tx_index, log_index, log in found
+            ]
 
     def nonce(self, address: Address) -> int:
         """Number of mined transactions of an address."""

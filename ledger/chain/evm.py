@@ -20,7 +20,12 @@ from eth.abc import (
 from eth.chains.base import MiningChain
 from eth.constants import BLANK_ROOT_HASH, CREATE_CONTRACT_ADDRESS, GAS_TX
 from eth.db.atomic import AtomicDB
-from eth.exceptions import CanonicalHeadNotFound, TransactionNotFound, UnrecognizedTransactionType
+from eth.exceptions import (
+    CanonicalHeadNotFound,
+    HeaderNotFound,
+    TransactionNotFound,
+    UnrecognizedTransactionType,
+)
 from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.constants import STANDARD_TOKEN_COST, TOTAL_COST_FLOOR_PER_TOKEN
 from eth.vm.forks.prague.headers import create_prague_header_from_parent
@@ -197,9 +202,19 @@ class PersistentBackend(PyEVMBackend):  # type: ignore[misc]
     # Executing without mining.
 
     def execute(
-        self, *, sender: Address | None, to: Address | None, data: bytes, header: BlockHeaderAPI
+        self,
+        *,
+        sender: Address | None,
+        to: Address | None,
+        data: bytes,
+        header: BlockHeaderAPI,
+        gas: int = GAS_LIMIT,
     ) -> Outcome:
-        """Runs a message on the state of a header, and forgets what it changed."""
+        """Runs a message on the state of a header, and forgets what it changed.
+
+        Args:
+            gas: what it may use, besides what its data costs.
+        """
         state = self._view_of(header).state
         origin = sender or _NOBODY
         builder: Any = FreeGasVM.get_transaction_builder()
@@ -208,14 +223,14 @@ class PersistentBackend(PyEVMBackend):  # type: ignore[misc]
             nonce=state.get_nonce(origin),
             max_priority_fee_per_gas=0,
             max_fee_per_gas=0,
-            gas=GAS_LIMIT,
+            gas=gas,
             to=to or CREATE_CONTRACT_ADDRESS,
             value=0,
             data=data,
             access_list=(),
         )
         gas_intrinsic = unsigned.intrinsic_gas
-        spoofed = SpoofTransaction(unsigned.copy(gas=GAS_LIMIT + gas_intrinsic), from_=origin)
+        spoofed = SpoofTransaction(unsigned.copy(gas=gas + gas_intrinsic), from_=origin)
         executor = state.get_transaction_executor()
         snapshot = state.snapshot()
         try:
@@ -249,6 +264,15 @@ class PersistentBackend(PyEVMBackend):  # type: ignore[misc]
         header: BlockHeaderAPI = self.chain.chaindb.get_canonical_block_header_by_number(number)
         return header
 
+    def number_of(self, block_hash: bytes) -> int | None:
+        """Number of a block of this chain, which has one at each height."""
+        try:
+            header = self.chain.chaindb.get_block_header_by_hash(block_hash)
+        except HeaderNotFound:
+            return None
+        number: int = header.block_number
+        return number
+
     def place_of(self, tx_hash: bytes) -> tuple[BlockHeaderAPI, int] | None:
         """Header and index of a mined transaction."""
         try:
@@ -280,16 +304,18 @@ class PersistentBackend(PyEVMBackend):  # type: ignore[misc]
         return Address(bytes(generate_contract_address(transaction.sender, transaction.nonce)))
 
     def logs_of(
-        self, header: BlockHeaderAPI, addresses: frozenset[bytes]
+        self, header: BlockHeaderAPI, addresses: frozenset[Address] | None
     ) -> Iterator[tuple[int, int, LogAPI]]:
-        """A block's events of some contracts: transaction index, log index, log."""
+        """A block's events of some contracts, or of all: transaction index, log index, log."""
         bloom = BloomFilter(header.bloom)
-        if not any(address in bloom for address in addresses):
+        if not header.bloom or (
+            addresses is not None and not any(address in bloom for address in addresses)
+        ):
             return
         log_index = 0
         for tx_index, receipt in enumerate(self.receipts_of(header)):
             for log in receipt.logs:
-                if log.address in addresses:
+                if addresses is None or Address(bytes(log.address)) in addresses:
                     yield tx_index, log_index, log
                 log_index += 1
 

@@ -1,0 +1,157 @@
+"""Who may call what: the one place for it. Every route names one of these objects.
+
+A session's id is on the chain for everybody to read, so `not_allowed` gives nothing away.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from api.errors import NotAllowed, NotAuthenticated
+from api.guard import HttpLimits, host_of
+from api.jobs.market_view import Role
+from api.rates import Rates
+from api.schemas.fields import SessionIdIn
+from api.service import Service
+from charging.desk import SessionView
+from ledger.units import Address
+
+SESSION_COOKIE: Final = "wattledger_session"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_BEARER = HTTPBearer(auto_error=False, description="The `access_token` of `POST /v1/auth/login`.")
+_COOKIE = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, description="For our own pages.")
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """The service that is being served."""
+    service: Service = connection.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who makes a request."""
+
+    address: Address
+    token: str
+    expires_at: datetime
+
+
+class Access:
+    """Who may call a route, in words for people and as a dependency for FastAPI."""
+
+    who: str
+
+
+class Anyone(Access):
+    """Nothing is asked."""
+
+    def __init__(self, who: str = "all") -> None:
+        self.who = who
+
+    def __call__(self) -> None:
+        """Lets everybody in."""
+
+
+class SignedIn(Access):
+    """Somebody with a token that is still good: of the header, else of the pages' cookie."""
+
+    who = "a signed-in person"
+
+    async def __call__(
+        self,
+        request: Request,
+        service: ServiceDep,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+        cookie: Annotated[str | None, Depends(_COOKIE)],
+    ) -> Caller:
+        """Raises NotAuthenticated, NotAllowed, RateLimited."""
+        token = bearer.credentials if bearer else cookie
+        if not token:
+            raise NotAuthenticated(rule="sign in first, and send the token")
+        if bearer is None:
+            _require_own_page(request)
+        signed_in = await run_in_threadpool(service.sign_in.who, token)
+        limits: HttpLimits = request.app.state.limits
+        rates: Rates = request.app.state.rates
+        rates.take("caller", signed_in.address.hex(), limits.caller_requests_per_minute)
+        return Caller(address=signed_in.address, token=token, expires_at=signed_in.expires_at)
+
+
+def _require_own_page(request: Request) -> None:
+    """A cookie comes along by itself, also when a page of another port or host asks for it."""
+    origin = request.headers.get("origin")
+    if request.method in SAFE_METHODS or origin is None:
+        return
+    if urlsplit(origin).netloc != request.headers.get("host"):
+        raise NotAllowed(rule="the cookie is for this service's own pages")
+
+
+ANYONE = Anyone()
+BY_SIGNATURE = Anyone("whoever signed the body")
+SIGNED_IN = SignedIn()
+CallerDep = Annotated[Caller, Depends(SIGNED_IN)]
+
+
+class SessionParty(Access):
+    """Somebody whom a session concerns."""
+
+    def __init__(self, *, host: bool, auditor: bool) -> None:
+        self._host = host
+        self._auditor = auditor
+        parties = ["its driver", *["its host"] * host, *["the auditor"] * auditor]
+        self.who = ", ".join(parties)
+
+    async def __call__(
+        self, session_id: SessionIdIn, caller: CallerDep, service: ServiceDep
+    ) -> SessionView:
+        """The session; raises NotAuthenticated, UnknownSession, NotAllowed."""
+        view = await service.desk.view(session_id)
+        is_party = caller.address == view.driver or (self._host and caller.address == view.host)
+        if not is_party and self._auditor:
+            is_party = await run_in_threadpool(service.market.is_auditor, caller.address)
+        if not is_party:
+            raise NotAllowed(rule=f"only for {self.who}")
+        return view
+
+
+SESSION_READER = SessionParty(host=True, auditor=True)
+SESSION_STOPPER = SessionParty(host=True, auditor=False)
+SESSION_DRIVER = SessionParty(host=False, auditor=False)
+
+
+async def roles_of(service: Service, address: Address) -> set[Role]:
+    """All that an address is here."""
+    roles = await run_in_threadpool(service.market.roles_of, address)
+    for point in await service.desk.charge_points():
+        if any(connector.host == address for connector in point.connectors):
+            roles.add(Role.HOST)
+    return roles
+
+
+class Rate:
+    """A narrower limit for one kind of request, by network address."""
+
+    def __init__(self, limit: str) -> None:
+        self._limit = limit
+
+    async def __call__(self, request: Request) -> None:
+        """Raises RateLimited."""
+        limits: HttpLimits = request.app.state.limits
+        rates: Rates = request.app.state.rates
+        rates.take(self._limit, host_of(request.scope), getattr(limits, self._limit))
+
+
+SIGN_IN_RATE = Rate("sign_ins_per_minute")
+ORDER_RATE = Rate("orders_per_minute")
+RPC_RATE = Rate("rpc_per_minute")

@@ -1,0 +1,65 @@
+"""What the API's description says of failures: the same examples that the service would send."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.problems import MEDIA_TYPE, STATUS_OF_CODE, TYPE_PREFIX, title_of
+from api.schemas.health import Problem
+from ledger.errors import LedgerError
+
+_SCHEMA = Problem.model_json_schema()
+Responses = dict[int | str, dict[str, Any]]
+
+
+def failures(*kinds: type[LedgerError], status: int | None = None) -> Responses:
+    """Responses of a route that may fail in these ways, one example for each code.
+
+    Args:
+        status: where it is not the code's own, as when signing in.
+    """
+    examples: dict[int, dict[str, Any]] = {}
+    for kind in kinds:
+        code_status = status or STATUS_OF_CODE[kind.code]
+        examples.setdefault(code_status, {})[kind.code] = {"value": _example(kind, code_status)}
+    return {
+        code_status: {
+            "description": ", ".join(sorted(by_code)),
+            "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": by_code}},
+        }
+        for code_status, by_code in examples.items()
+    }
+
+
+def merged(*all_responses: Responses) -> Responses:
+    """Failures and other answers together, examples of one status side by side."""
+    found: Responses = {}
+    for responses in all_responses:
+        for status, response in responses.items():
+            before = found.get(status)
+            found[status] = response if before is None else _both(before, response)
+    return found
+
+
+def example(value: object) -> dict[str, Any]:
+    """An example of a successful answer."""
+    return {"content": {"application/json": {"example": value}}}
+
+
+def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    examples = {
+        **one["content"][MEDIA_TYPE]["examples"],
+        **other["content"][MEDIA_TYPE]["examples"],
+    }
+    return {
+        "description": ", ".join(sorted(examples)),
+        "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": examples}},
+    }
+
+
+def _example(kind: type[LedgerError], status: int) -> dict[str, object]:
+    return {
+        "type": TYPE_PREFIX + kind.code,
+        "title": title_of(kind),
+        "status": status,
+        "code": kind.code,
+    }

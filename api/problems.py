@@ -1,0 +1,208 @@
+"""Failures become RFC 9457 problems: the only module that knows which code has which status.
+
+A problem repeats the typed facts of a refusal. Of a failure on our side it says the code alone: the
+facts, which may name files and nodes, go to the log.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from api.errors import (
+    BadInput,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    SignInRefused,
+    StorageFailed,
+    TimedOut,
+    TooLarge,
+)
+from ledger.errors import LedgerError
+from ledger.units import to_rfc3339
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:wattledger:problem:"
+RETRY_AFTER_S: Final = 5
+SAFE_INTEGER_MAX: Final = 2**53 - 1  # What every JSON reader keeps exactly (RFC 8259, section 6).
+OUR_FAULT: Final = 500
+BODY_BYTES_MAX: Final = 2**20  # Of a request.
+BODY_S: Final = 20  # To send it in.
+FIELDS_SHOWN: Final = 20
+_NAME = re.compile(r"[A-Za-z0-9_\-]{1,40}")
+_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "errors"})
+_AS_TEXT = ("_micro", "_nano", "_micro_min", "nonce")
+
+STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    "bad_input": 422,
+    "out_of_range": 422,
+    "unknown_field": 422,
+    "unknown_format": 422,
+    "bad_signature": 422,
+    "malleable_signature": 422,
+    "bad_tariff": 422,
+    "wrong_chain": 422,
+    "order_expired": 422,
+    "deposit_too_small": 422,
+    "not_authenticated": 401,
+    "funds_missing": 402,
+    "not_allowed": 403,
+    "not_found": 404,
+    "charger_unknown": 404,
+    "unknown_meter": 404,
+    "method_not_allowed": 405,
+    "order_used": 409,
+    "charger_busy": 409,
+    "charger_offline": 409,
+    "tariff_changed": 409,
+    "wrong_state": 409,
+    "too_large": 413,
+    "rate_limited": 429,
+    "internal_error": 500,
+    "chain_unavailable": 503,
+    "storage_failed": 503,
+    "timed_out": 503,
+}
+_log = logging.getLogger("wattledger.http")
+
+
+def status_of(error: LedgerError) -> int:
+    """The status of a failure; 500 for one that no request should meet."""
+    if isinstance(error, SignInRefused):
+        return 401  # Whatever is wrong with a sign-in, nobody is signed in.
+    return STATUS_OF_CODE.get(error.code, OUR_FAULT)
+
+
+def problem_of(error: LedgerError) -> dict[str, object]:
+    """The problem's JSON."""
+    status = status_of(error)
+    if status == OUR_FAULT:
+        error = Internal()
+    document: dict[str, object] = {
+        "type": TYPE_PREFIX + error.code,
+        "title": title_of(type(error)),
+        "status": status,
+        "code": error.code,
+    }
+    if status < OUR_FAULT:
+        document["detail"] = error.detail
+        document.update(
+            (name, _json_of(name, fact))
+            for name, fact in error.facts().items()
+            if name not in _RESERVED
+        )
+    return document
+
+
+def title_of(kind: type[LedgerError]) -> str:
+    """What went wrong, in one sentence without particulars."""
+    return (kind.__doc__ or kind.code).strip().split("\n")[0]
+
+
+def problem_response(error: LedgerError) -> Response:
+    """The answer to a request that failed."""
+    status = status_of(error)
+    if status >= OUR_FAULT:
+        _log.error("%s", error, exc_info=error if status == OUR_FAULT else None)
+    headers = {}
+    if status == 401:  # noqa: PLR2004 (RFC 9110, section 15.5.2)
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:  # noqa: PLR2004 (RFC 9110, section 15.6.4)
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    retry_after_s = error.facts().get("retry_after_s")
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    return _response(error, headers)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Makes every failure of the app a problem."""
+    app.exception_handler(LedgerError)(_on_ledger_error)
+    app.exception_handler(DBAPIError)(_on_database_error)
+    app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(HTTPException)(_on_http_error)
+
+
+def unforeseen_response(error: Exception) -> Response:
+    """The answer where a request met a fault of the program: what it was, only the log says."""
+    _log.error("a request failed", exc_info=error)
+    return _response(Internal(), {})
+
+
+def _response(
+    error: LedgerError,
+    headers: Mapping[str, str],
+    facts: Mapping[str, object] = MappingProxyType({}),
+) -> Response:
+    # ASCII, so that half a surrogate pair in a fact cannot fail to be sent.
+    body = json.dumps({**problem_of(error), **facts}).encode("ascii")
+    return Response(
+        body, status_code=status_of(error), media_type=MEDIA_TYPE, headers=dict(headers)
+    )
+
+
+def _json_of(name: str, fact: object) -> object:
+    if isinstance(fact, bool) or fact is None:
+        return fact
+    if isinstance(fact, int):
+        as_text = name.endswith(_AS_TEXT) or abs(fact) > SAFE_INTEGER_MAX
+        return str(fact) if as_text else int(fact)
+    if isinstance(fact, datetime):
+        return to_rfc3339(fact)
+    if isinstance(fact, bytes):
+        return "0x" + fact.hex()
+    return str(fact)
+
+
+async def _on_ledger_error(_request: Request, error: LedgerError) -> Response:
+    return problem_response(error)
+
+
+async def _on_database_error(_request: Request, error: DBAPIError) -> Response:
+    return problem_response(StorageFailed(path="database", reason=str(error.orig)))
+
+
+async def _on_http_error(request: Request, error: HTTPException) -> Response:
+    match error.status_code:
+        case 404:
+            return problem_response(NotFound(rule="no such path"))
+        case 405:
+            response = problem_response(MethodNotAllowed(rule=f"not {request.method[:10]} here"))
+            response.headers.update(error.headers or {})
+            return response
+        case 408:
+            return problem_response(TimedOut(limit_s=BODY_S))
+        case 413:
+            return problem_response(TooLarge(bytes_max=BODY_BYTES_MAX))
+        case 204 | 304 as status:
+            return Response(status_code=status)
+    return problem_response(BadInput(field="request", rule="cannot be read"))
+
+
+async def _on_invalid(_request: Request, error: RequestValidationError) -> Response:
+    """Which fields break which rules; what was in them is not repeated."""
+    errors = error.errors()[:FIELDS_SHOWN]
+    found = [{"field": _field_of(each), "rule": _rule_of(each)} for each in errors]
+    return _response(BadInput(**found[0]), {}, {"errors": found})
+
+
+def _field_of(error: Mapping[str, Any]) -> str:
+    # Names come from the request, too: only what looks like one is shown.
+    parts = [str(part) for part in error["loc"] if not str(part).startswith("function-")]
+    shown = [part if _NAME.fullmatch(part) else "?" for part in parts]
+    return ".".join(shown[1:] if len(shown) > 1 else shown)
+
+
+def _rule_of(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return f"not JSON: {error['ctx']['error']}"
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,34 @@
+"""Routes whose JSON bodies are read by our own reader, and that say who may call them."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from ledger.json_text import NotJson, parse_json
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        """The body, in which no name stands twice, nothing is deep and every number is finite."""
+        try:
+            return parse_json((await self.body()).decode())
+        except NotJson as error:
+            raise json.JSONDecodeError(error.rule, "", 0) from error
+        except UnicodeDecodeError as error:
+            raise json.JSONDecodeError("not UTF-8", "", 0) from error
+
+
+class JsonRoute(APIRoute):
+    """A route that is strict about JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, given our kind of request."""
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return strictly

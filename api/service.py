@@ -1,0 +1,30 @@
+"""The running service as a value: everything that a request may need, opened by whoever runs it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.jobs.community import Community
+from api.jobs.market_view import MarketDesk
+from api.sign_in import SignIn
+from charging.desk import ChargingDesk
+from charging.points import PointDoor, PointLink, PointSink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One community being served."""
+
+    community: Community
+    market: MarketDesk
+    desk: ChargingDesk
+    sink: PointSink
+    door: PointDoor
+    points: PointLink
+    sign_in: SignIn
+    now: Callable[[], datetime]
+    problems: Callable[[], Sequence[str]]  # What is wrong with the loops behind, in words.
+
+
+OpenService = Callable[[], AbstractAsyncContextManager[Service]]
