@@ -14,9 +14,9 @@ import {ChargeBounds} from "./libraries/ChargeBounds.sol";
 import {ChargePrice} from "./libraries/ChargePrice.sol";
 import {ChargeTypes} from "./libraries/ChargeTypes.sol";
 import {Chargers} from "./libraries/Chargers.sol";
-import {Nonces} from "./libraries/Nonces.sol";
 import {Push} from "./libraries/Push.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {UsedNonces} from "./libraries/UsedNonces.sol";
 
 /// @title Drivers' deposits, from opening to refund.
 /// @dev Specified in contracts/README.md and, function by function, in {IChargingEscrow}. It holds what
@@ -26,8 +26,8 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
     using ChargeTypes for ChargeRecord;
     using ChargeTypes for TopUp;
     using Chargers for Chargers.State;
-    using Nonces for Nonces.Used;
     using SafeERC20 for IERC20;
+    using UsedNonces for UsedNonces.Bits;
 
     /* CONSTANTS */
 
@@ -40,7 +40,7 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
     /* STORAGE */
 
     mapping(bytes32 chargerId => Chargers.State) private _chargers;
-    Nonces.Used private _nonces;
+    UsedNonces.Bits private _nonces;
     mapping(address host => mapping(address delegate => bool)) private _delegates;
     mapping(address owed => uint256) private _claimable; // in micro
 

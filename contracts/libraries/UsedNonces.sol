@@ -4,25 +4,25 @@ pragma solidity 0.8.37;
 import {IChargingEscrow} from "../interfaces/IChargingEscrow.sol";
 
 /// @title Nonces in any order, each used once: one bit for each, 256 to a word.
-library Nonces {
+library UsedNonces {
     /* TYPES */
 
-    struct Used {
-        mapping(address driver => mapping(uint256 word => uint256)) bits;
+    struct Bits {
+        mapping(address driver => mapping(uint256 word => uint256)) words;
     }
 
     /* FUNCTIONS */
 
-    function isUsed(Used storage used, address driver, uint256 nonce) internal view returns (bool) {
-        return used.bits[driver][nonce >> 8] & _bit(nonce) != 0;
+    function isUsed(Bits storage used, address driver, uint256 nonce) internal view returns (bool) {
+        return used.words[driver][nonce >> 8] & _bit(nonce) != 0;
     }
 
-    function use(Used storage used, address driver, uint256 nonce) internal {
-        uint256 word = used.bits[driver][nonce >> 8];
+    function use(Bits storage used, address driver, uint256 nonce) internal {
+        uint256 word = used.words[driver][nonce >> 8];
         if (word & _bit(nonce) != 0) {
             revert IChargingEscrow.ChargingEscrow_NonceUsed(driver, nonce);
         }
-        used.bits[driver][nonce >> 8] = word | _bit(nonce);
+        used.words[driver][nonce >> 8] = word | _bit(nonce);
     }
 
     /* INTERNAL */
