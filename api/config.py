@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.errors import BadConfig
+from charging.tariff_tables import tariff_table_of
 from ledger.clearing import (
     PriceRule,
     Problem,
@@ -182,6 +183,36 @@ class MeterSection(_Section):
     valid_from: Instant | None = None  # The first period's start if absent.
 
 
+class PlaceSection(_Section):
+    """Where a charge point is, as far as drivers are told."""
+
+    name: str = Field(default="", max_length=LABEL_CHARS_MAX)
+    address: str = Field(default="", max_length=LABEL_CHARS_MAX)
+    latitude: str = Field(default="", pattern=r"^(-?[0-9]{1,2}\.[0-9]{1,8})?$")
+    longitude: str = Field(default="", pattern=r"^(-?[0-9]{1,3}\.[0-9]{1,8})?$")
+
+
+class ChargerSection(_Section):
+    """A charge point. Its connectors are chargers of the escrow and meters of the market."""
+
+    charge_point_id: str = Field(alias="id", pattern=r"^[A-Za-z0-9*+=|@._-]{1,36}$")
+    host: int = Field(ge=FIRST_MEMBER)  # Whose it is: an account, which is also its meters'.
+    connectors: int = Field(default=1, ge=1, le=99)
+    power_w: int = Field(default=11_000, ge=1, le=10**7)  # The most that one connector gives.
+    register_wh: int = Field(default=0, ge=0, le=10**12)  # Of each connector's meter, now.
+    interval_s: int = Field(default=60, ge=1, le=3_600)  # Between two meter values.
+    place: PlaceSection = PlaceSection()
+    tariff: dict[str, Any] = {"energy_per_kwh": 390_000}  # See charging/tariff_tables.py.
+    vat_bps: int = Field(default=0, ge=0, le=10_000)
+    deposit_micro_min: int = Field(default=1_000_000, ge=1, le=UINT64_MAX)
+    password: str | None = Field(default=None, min_length=8, max_length=40)
+    public_key: str | None = None  # Of its meter's signed values (OCMF): hex, SPKI or a point.
+
+    def connector_ids(self) -> range:
+        """Connectors are counted from 1."""
+        return range(1, self.connectors + 1)
+
+
 class CommunityConfig(_Section):
     """One community, complete."""
 
@@ -194,14 +225,23 @@ class CommunityConfig(_Section):
     grid_operator: AccountSection = AccountSection(name="Grid operator")
     accounts: list[AccountSection] = []
     meters: list[MeterSection] = []
+    chargers: list[ChargerSection] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> "CommunityConfig":
         for place, meter in enumerate(self.meters):
             if meter.account >= FIRST_MEMBER + len(self.accounts):
                 _refuse(f"meters.{place}.account", f"there is no account {meter.account}")
-        for account in {meter.account for meter in self.meters}:
-            limit_w = sum(meter.limit_w for meter in self.meters if meter.account == account)
+        for place, charger in enumerate(self.chargers):
+            if charger.host >= FIRST_MEMBER + len(self.accounts):
+                _refuse(f"chargers.{place}.host", f"there is no account {charger.host}")
+            try:
+                tariff_table_of(charger.tariff)
+            except LedgerError as error:
+                _refuse(f"chargers.{place}.tariff", error.detail)
+        meters = self.all_meters()
+        for account in {meter.account for meter in meters}:
+            limit_w = sum(meter.limit_w for meter in meters if meter.account == account)
             largest_wh = limit_w * self.market.window_s // 3_600
             if largest_wh > self.market.debit_max_wh:
                 _refuse(
@@ -210,11 +250,27 @@ class CommunityConfig(_Section):
                     "and a settlement above the cap would never be accepted",
                 )
         self._require_clearable()
-        _once("meters.label", (meter.label for meter in self.meters))
+        _once("chargers.id", (charger.charge_point_id for charger in self.chargers))
+        _once("meters.label", (meter.label for meter in meters))
         _once(
             "meters.meter_id", (meter.meter_id.lower() for meter in self.meters if meter.meter_id)
         )
         return self
+
+    def all_meters(self) -> list[MeterSection]:
+        """The meters that are given, and one for each connector of a charge point."""
+        return self.meters + [
+            MeterSection.model_validate(
+                {
+                    "label": f"{charger.charge_point_id}/{connector_id}",
+                    "account": charger.host,
+                    "class": "gateway",
+                    "limit_w": charger.power_w,
+                }
+            )
+            for charger in self.chargers
+            for connector_id in charger.connector_ids()
+        ]
 
     def _require_clearable(self) -> None:
         """Rules are for good: a market in which no window can be cleared is never deployed."""

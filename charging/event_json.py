@@ -13,7 +13,6 @@ from charging.points import (
     PointEvent,
     StatusChanged,
     TransactionEnded,
-    TransactionEvent,
     TransactionStarted,
     TransactionUpdated,
 )
@@ -46,14 +45,6 @@ def to_json(event: PointEvent) -> str:
 def from_json(kind: str, text: str) -> PointEvent:
     """The event that was kept."""
     return _decoder(kind).decode(text)
-
-
-def transaction_event(kind: str, text: str) -> TransactionEvent:
-    """The same, for what is known to be about a charge."""
-    event = from_json(kind, text)
-    if not isinstance(event, TransactionEvent):
-        raise TypeError(kind)
-    return event
 
 
 def digest_of(event: PointEvent) -> bytes:

@@ -30,6 +30,7 @@ _SAME: Final = (  # Columns that a session has under the same name and in the sa
     "stop_reason",
     "ended_s",
     "record_signature",
+    "metered",
 )
 
 
@@ -86,6 +87,7 @@ class ChargeSessionRow(SQLModel, table=True):
     refunded_micro: str | None = None
     open_tx: bytes | None = None
     close_tx: bytes | None = None
+    metered: bool = Field(index=True)
 
 
 class ChargeTransactionRow(SQLModel, table=True):
@@ -196,6 +198,7 @@ def session_values(session: ChargeSession) -> dict[str, Any]:
         "refunded_micro": _text(session.refunded_micro),
         "open_tx": session.open_tx,
         "close_tx": session.close_tx,
+        "metered": session.metered,
     }
 
 

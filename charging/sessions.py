@@ -70,6 +70,7 @@ class ChargeSession:
     refunded_micro: int | None = None
     open_tx: Hash32 | None = None
     close_tx: Hash32 | None = None
+    metered: bool = False  # The market has the readings of its charge.
 
     @property
     def id_token(self) -> str:

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, Table, insert, or_, select, update
 
 from charging.desk import SessionState
-from charging.event_json import digest_of, kind_of, to_json, transaction_event
+from charging.event_json import digest_of, from_json, kind_of, to_json
 from charging.orders import SessionId, TopUp
-from charging.points import Availability, Booted, PointEvent, TransactionEvent
+from charging.points import Availability, Booted, PointEvent
 from charging.session_rows_store import (
     ChargeEventRow,
     ChargePointRow,
@@ -140,6 +140,14 @@ class ChargingStore:
         )
         return [session_of(row) for row in connection.execute(query).mappings()]
 
+    def unmetered(self, connection: Connection) -> list[ChargeSession]:
+        """Charges with a record whose readings the market does not have yet."""
+        query = select(SESSION).where(
+            SESSION.c.metered.is_(False), SESSION.c.record_json.is_not(None)
+        )
+        rows = connection.execute(query.order_by(SESSION.c.number)).mappings()
+        return [session_of(row) for row in rows]
+
     def page(
         self, connection: Connection, who: Address | None, *, limit: int, before: int | None
     ) -> list[ChargeSession]:
@@ -158,10 +166,14 @@ class ChargingStore:
 
     # Top-ups.
 
+    def has_top_up(self, connection: Connection, top_up: TopUp) -> bool:
+        """Whether a top-up was kept before."""
+        where = (TOP_UP.c.session_id == top_up.session_id, TOP_UP.c.nonce == str(top_up.nonce))
+        return connection.execute(select(TOP_UP.c.nonce).where(*where)).first() is not None
+
     def add_top_up(self, connection: Connection, top_up: TopUp, signature: bytes) -> bool:
         """Keeps a signed top-up; False if it was kept before."""
-        where = (TOP_UP.c.session_id == top_up.session_id, TOP_UP.c.nonce == str(top_up.nonce))
-        if connection.execute(select(TOP_UP.c.nonce).where(*where)).first() is not None:
+        if self.has_top_up(connection, top_up):
             return False
         connection.execute(
             insert(TOP_UP).values(
@@ -200,20 +212,30 @@ class ChargingStore:
         number: int | None = connection.execute(query).scalar()
         return number
 
-    def events_of(self, connection: Connection, transaction_no: int) -> list[TransactionEvent]:
+    def events_of(self, connection: Connection, transaction_no: int) -> list[PointEvent]:
         """All that was said about a charge, in the order in which it reached us."""
         query = (
             select(EVENT.c.kind, EVENT.c.event_json)
             .where(EVENT.c.transaction_no == transaction_no)
             .order_by(EVENT.c.number)
         )
-        return [transaction_event(row.kind, row.event_json) for row in connection.execute(query)]
+        return [from_json(row.kind, row.event_json) for row in connection.execute(query)]
 
-    def move_events(self, connection: Connection, from_no: int, to_no: int) -> None:
-        """Puts what was kept under one transaction under another: they were the same charge."""
-        connection.execute(
-            update(EVENT).where(EVENT.c.transaction_no == from_no).values(transaction_no=to_no)
+    def values_outside(
+        self, connection: Connection, after_no: int, *, limit: int
+    ) -> list[tuple[int, PointEvent]]:
+        """Meter values that belong to no charge, with their numbers, in order."""
+        query = (
+            select(EVENT.c.number, EVENT.c.kind, EVENT.c.event_json)
+            .where(EVENT.c.number > after_no)
+            .where(EVENT.c.transaction_no.is_(None))
+            .where(EVENT.c.kind == "TransactionUpdated")
+            .order_by(EVENT.c.number)
+            .limit(limit)
         )
+        return [
+            (row.number, from_json(row.kind, row.event_json)) for row in connection.execute(query)
+        ]
 
     # Transactions.
 

@@ -4,21 +4,27 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from api.config import CommunityConfig
 from api.datadir import DataDir, KeyRing, our_file
-from api.errors import BadInput, CommunityExists, NoCommunity, StorageFailed
+from api.errors import CommunityExists, NoCommunity
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.meter_book import book_of_logs
-from api.jobs.tables import drop_tables, migrate, require_current
-from api.settings import read_settings
+from api.jobs.opening import (
+    DIRECTORY,
+    database_failures_named,
+    open_chain,
+    open_database,
+    system_now,
+)
+from charging.escrow_history import EscrowHistory
 from ledger.assignment import Rules
+from ledger.chain import escrow
 from ledger.chain.embedded import EmbeddedChain
 from ledger.chain.market_values import MarketConfig
 from ledger.chain.protocol import Block, Chain, Log
@@ -33,17 +39,15 @@ from ledger.outbox_states import Entry, Intent, Policy
 from ledger.outbox_store import OutboxStore
 from ledger.periods import Schedule
 from ledger.settlement_store import SettlementStore
-from ledger.store import open_engine
 from ledger.units import Address, Hash32, from_unix_s
 from metering.meters import MeterBook
 from metering.store import ReadingStore
 
-ROLES = ("owner", "operator", "registrar", "supplier", "grid_operator", "importer", "salt")
-SIGNERS = ("owner", "operator", "registrar")
 OPERATOR = "operator"
-DIRECTORY = "directory"  # The fact that tells whose database it is.
+CHARGING = "charging"  # Opens and closes charges for the hosts.
+SIGNERS = ("owner", OPERATOR, "registrar")
+ROLES = (*SIGNERS, CHARGING, "supplier", "grid_operator", "importer", "salt")
 CHAIN_LAG_S = 60  # More than any sound node's clock is behind ours.
-LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class Contracts:
     token: Address
     registry: Address
     market: Address
+    escrow: Address
     from_block: int
 
 
@@ -70,6 +75,7 @@ class Community:
     _told_block: int = -1
     _told_hash: bytes = b""
     _registry_logs: list[Log] = field(default_factory=list)
+    charges: EscrowHistory = field(default_factory=EscrowHistory)
 
     @cached_property
     def readings(self) -> ReadingStore:
@@ -104,15 +110,24 @@ class Community:
 
     @cached_property
     def outbox(self) -> Outbox:
-        """The one way to write to the chain."""
+        """The one way to write to the chain, but for charges."""
+        hosts = {f"account:{charger.host}" for charger in self.config.chargers}
+        return self._outbox_of([*SIGNERS, *sorted(host for host in hosts if host in self.keys)])
+
+    @cached_property
+    def charging_outbox(self) -> Outbox:
+        """The way for charges: a driver's refund does not wait for a settlement."""
+        return self._outbox_of([CHARGING])
+
+    def _outbox_of(self, roles: Sequence[str]) -> Outbox:
         set_time = None
         if isinstance(self.chain, EmbeddedChain) and self.config.chain.clock == "data":
             set_time = self.chain.set_next_timestamp
         return Outbox(
             self.chain,
-            [self.keys.wallet(role) for role in SIGNERS],
+            [self.keys.wallet(role) for role in roles],
             OutboxStore(self.engine, chain_id=self.config.chain.chain_id),
-            now=_system_now,
+            now=system_now,
             policy=Policy(confirmations=self.config.chain.confirmations),
             set_time=set_time,
         )
@@ -125,6 +140,7 @@ class Community:
             token=Address(bytes.fromhex(facts["token"])),
             registry=Address(bytes.fromhex(facts["registry"])),
             market=Address(bytes.fromhex(facts["market"])),
+            escrow=Address(bytes.fromhex(facts["escrow"])),
             from_block=int(facts["from_block"]),
         )
 
@@ -164,7 +180,7 @@ class Community:
     @staticmethod
     def system_now() -> datetime:
         """The system's time, in whole seconds: what readings may not be ahead of."""
-        return _system_now()
+        return system_now()
 
     def refresh(self) -> MarketHistory:
         """Follows the chain's events, and gives the market's history up to where it is final.
@@ -177,6 +193,7 @@ class Community:
             self.history.extend(market_events(entries))
             registry_entries = self._entries(self.contracts.registry, self._told_block + 1)
             self._registry_logs += [entry.log for entry in registry_entries]
+            self._tell_charges(self._entries(self.contracts.escrow, self._told_block + 1))
             self._told_block, self._told_hash = tip.number, tip.block_hash
         return self.history
 
@@ -188,7 +205,19 @@ class Community:
         told = self.chain.block(self._told_block) if self._told_block >= 0 else None
         if self._told_block >= 0 and (told is None or told.block_hash != self._told_hash):
             self.history, self._registry_logs, self._told_block = MarketHistory(), [], -1
+            self.charges = EscrowHistory()
         return tip
+
+    def _tell_charges(self, entries: Sequence[LogEntry]) -> None:
+        for entry in entries:
+            event = escrow.event_of(entry.log)
+            if event is not None:
+                self.charges.tell(
+                    event.name,
+                    event.arguments,
+                    timestamp_s=entry.timestamp_s,
+                    tx_hash=entry.log.tx_hash,
+                )
 
     def _entries(self, address: Address, from_block: int) -> Sequence[LogEntry]:
         if self.read_only:  # The index belongs to whoever writes to it.
@@ -206,7 +235,7 @@ class Community:
         return Indexer(
             self.chain,
             self._index,
-            [contracts.market, contracts.registry],
+            [contracts.market, contracts.registry, contracts.escrow],
             start_block=contracts.from_block,
             confirmations=self.config.chain.confirmations,
         )
@@ -233,7 +262,7 @@ class Community:
             sender=self.keys.wallet(role).address,
             to=to,
             data=data,
-            created_at=_system_now(),
+            created_at=system_now(),
             gas=gas,
             slots=slots,
             not_before_at=None if at_s is None else from_unix_s(at_s),
@@ -284,61 +313,6 @@ def open_parts(
     )
 
 
-def open_database(directory: DataDir, *, read_only: bool = False) -> Engine:
-    """The community's database, with the tables of this version."""
-    url = read_settings().database_url or directory.database_url
-    with database_failures_named(url):
-        try:
-            engine = open_engine(url, read_only=read_only)
-        except (ArgumentError, ImportError) as error:
-            raise BadInput(field="WATTLEDGER_DATABASE_URL", rule=str(error)) from error
-        try:
-            if read_only:
-                require_current(engine)
-            else:
-                migrate(engine)
-        except BaseException:
-            engine.dispose()
-            raise
-    return engine
-
-
-def empty_database(directory: DataDir) -> None:
-    """Takes this directory's community out of a database elsewhere; another one's stays."""
-    if read_settings().database_url is None:
-        return
-    engine = open_database(directory)
-    try:
-        if SettlementStore(engine).facts().get(DIRECTORY) == directory.identity:
-            drop_tables(engine)
-    finally:
-        engine.dispose()
-
-
-def open_chain(
-    directory: DataDir, config: CommunityConfig, *, create: bool, read_only: bool
-) -> Chain:
-    """The community's chain: embedded, or behind an endpoint."""
-    section = config.chain
-    if section.rpc is not None:
-        return RpcChain.connect(
-            section.rpc, expected_chain_id=section.chain_id, timeout_s=read_settings().rpc_timeout_s
-        )
-    genesis_at = None
-    if create:
-        first_at = config.market.first_period_start
-        genesis_at = first_at - timedelta(seconds=LEAD_S)
-        if section.clock == "system":
-            genesis_at = _system_now()
-    return EmbeddedChain.open(
-        directory.chain_path,
-        chain_id=section.chain_id,
-        genesis_at=genesis_at,
-        read_only=read_only,
-        clock=_system_now if section.clock == "system" else None,
-    )
-
-
 @contextmanager
 def open_community(path: Path, *, read_only: bool = False) -> Iterator[Community]:
     """Opens the community of a data directory, for one job.
@@ -359,17 +333,3 @@ def open_community(path: Path, *, read_only: bool = False) -> Iterator[Community
             yield community
     finally:
         community.close()
-
-
-@contextmanager
-def database_failures_named(url: str) -> Iterator[None]:
-    """Turns what the database refuses into StorageFailed."""
-    try:
-        yield
-    except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
-        raise StorageFailed(path=url.rsplit("@", 1)[-1], reason=reason) from error
-
-
-def _system_now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)

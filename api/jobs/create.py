@@ -7,13 +7,16 @@ from api.config import AccountSection, CommunityConfig, MeterSection
 from api.datadir import DataDir, KeyRing
 from api.errors import BadConfig
 from api.jobs.community import (
+    CHARGING,
     ROLES,
     Community,
-    database_failures_named,
     open_parts,
     sharing_of,
     stored_config,
 )
+from api.jobs.opening import database_failures_named
+from charging.orders import charger_id_of
+from ledger.chain import escrow as escrow_calls
 from ledger.chain import market_calls, settlement_token
 from ledger.chain import registry as registry_calls
 from ledger.chain.market_values import MarketConfig, MarketTariff
@@ -52,6 +55,7 @@ def create_community(
             _deploy(community, progress)
             _enrol(community, progress)
             _register(community, progress)
+            _register_chargers(community, progress)
             _deposit(community, progress)
     except BaseException:
         community.close()
@@ -65,11 +69,15 @@ def trial_keys(config: CommunityConfig) -> Iterator[str]:
     for account, section in accounts_of(config):
         if section.address is None:
             yield account_key(account)
-    for meter in config.meters:
+    for meter in config.all_meters():
         if meter.key is None:
             yield meter_key(meter.label)
         if meter.meter_id is None:
             yield meter_id_name(meter.label)
+    for charger in config.chargers:
+        yield password_name(charger.charge_point_id)
+        for connector_id in charger.connector_ids():
+            yield record_key_name(charger.charge_point_id, connector_id)
 
 
 def accounts_of(config: CommunityConfig) -> Iterator[tuple[int, AccountSection]]:
@@ -92,6 +100,16 @@ def meter_id_name(label: str) -> str:
     return f"meter_id:{label}"
 
 
+def record_key_name(charge_point_id: str, connector_id: int) -> str:
+    """Name of the key that signs a charger's records."""
+    return f"record:{charge_point_id}/{connector_id}"
+
+
+def password_name(charge_point_id: str) -> str:
+    """Name of the secret that a charge point's password is made of, where none is configured."""
+    return f"ocpp:{charge_point_id}"
+
+
 def meter_id_of(keys: KeyRing, meter: MeterSection) -> MeterId:
     """A meter's id: as configured, else the random one of this directory."""
     if meter.meter_id is not None:
@@ -108,22 +126,25 @@ def address_of(community: Community, account: int, section: AccountSection) -> A
 
 def _deploy(community: Community, progress: Progress) -> None:
     config, keys = community.config, community.keys
-    progress("contracts", 0, 3)
+    progress("contracts", 0, 4)
     from_block = community.chain.head().number
     if config.chain.token is None:
         owner = keys.wallet("owner").address
         token = _create(community, "deploy:token", settlement_token.deploy(owner))
     else:
         token = Address(bytes.fromhex(config.chain.token.removeprefix("0x")))
-    progress("contracts", 1, 3)
+    progress("contracts", 1, 4)
     registrar = keys.wallet("registrar").address
     registry = _create(community, "deploy:registry", registry_calls.deploy(registrar))
-    progress("contracts", 2, 3)
+    progress("contracts", 2, 4)
     values = market_config(community, token, registry)
     market = _create(community, "deploy:market", market_calls.deploy(values))
-    progress("contracts", 3, 3)
+    progress("contracts", 3, 4)
+    escrow = _create(community, "deploy:escrow", escrow_calls.deploy(token, registry))
+    progress("contracts", 4, 4)
     facts = {
         "token": token.hex(),
+        "escrow": escrow.hex(),
         "registry": registry.hex(),
         "market": market.hex(),
         "from_block": community.settlements.facts().get("from_block", str(from_block)),
@@ -188,7 +209,7 @@ def _enrol(community: Community, progress: Progress) -> None:
 def _register(community: Community, progress: Progress) -> None:
     config = community.config
     meters, intents = [], []
-    for meter in config.meters:
+    for meter in config.all_meters():
         meter_id = meter_id_of(community.keys, meter)
         meters.append(Meter(meter_id=meter_id, label=meter.label))
         data = _begin_call(community, meter, meter_id)
@@ -213,6 +234,37 @@ def _begin_call(community: Community, meter: MeterSection, meter_id: MeterId) ->
         limit_w=meter.limit_w,
         valid_from_s=to_unix_s(valid_from),
     )
+
+
+def _register_chargers(community: Community, progress: Progress) -> None:
+    """Registers every connector, and lets the charging service open sessions for trial hosts.
+
+    A host with an address of its own sends `setDelegate` itself.
+    """
+    config, escrow = community.config, community.contracts.escrow
+    accounts = dict(accounts_of(config))
+    registered = []
+    for charger in config.chargers:
+        host = address_of(community, charger.host, accounts[charger.host])
+        for connector_id in charger.connector_ids():
+            charger_id = charger_id_of(charger.charge_point_id, connector_id)
+            name = record_key_name(charger.charge_point_id, connector_id)
+            data = escrow_calls.register(
+                charger_id=charger_id,
+                host=host,
+                record_key=community.keys.wallet(name).address,
+                power_w=charger.power_w,
+                last_wh=charger.register_wh,
+            )
+            key = f"charger:{charger_id.hex()}"
+            registered.append(community.intent(key, data, to=escrow, role="registrar"))
+    service = community.keys.wallet(CHARGING).address
+    for account in sorted({charger.host for charger in config.chargers}):
+        if accounts[account].address is None:
+            data = escrow_calls.set_delegate(service, allowed=True)
+            key = f"delegate:{account}"
+            registered.append(community.intent(key, data, to=escrow, role=account_key(account)))
+    _execute_all(community, registered, "chargers", progress)
 
 
 def _deposit(community: Community, progress: Progress) -> None:

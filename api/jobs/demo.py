@@ -21,9 +21,10 @@ from api.datadir import DataDir, storage
 from api.errors import BadInput
 from api.jobs.audit import AuditReport
 from api.jobs.audit_directory import audit_directory
-from api.jobs.community import LEAD_S, Community, empty_database, stored_config
+from api.jobs.community import Community, stored_config
 from api.jobs.create import create_community
 from api.jobs.intake import ImportReport, import_registers
+from api.jobs.opening import LEAD_S, empty_database
 from api.jobs.settle import Settled, SettlementLoop
 from api.jobs.statements import statements_of_run, write_statement
 from api.jobs.verify import MarketFacts, verify_statement

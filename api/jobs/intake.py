@@ -83,7 +83,7 @@ def import_registers(
         readings, lines = [readings[place] for place in kept], [lines[place] for place in kept]
     signed, lines, foreign = _sign(community, readings, lines)
     problems = [*registers.problems, *problems, *foreign]
-    return _take(community, signed, lines, problems, registers.estimated)
+    return take_signed(community, signed, lines, problems, registers.estimated)
 
 
 def _import_json(community: Community, file: Path, *, meter: str | None) -> ImportReport:
@@ -93,7 +93,7 @@ def _import_json(community: Community, file: Path, *, meter: str | None) -> Impo
         only = frozenset(_wanted(community, meter).values())
         kept = [place for place, each in enumerate(signed) if each.reading.meter_id in only]
         signed, indices = [signed[place] for place in kept], [indices[place] for place in kept]
-    return _take(community, signed, indices, problems, 0)
+    return take_signed(community, signed, indices, problems, 0)
 
 
 def _wanted(community: Community, meter: str | None) -> Mapping[str, MeterId]:
@@ -135,13 +135,14 @@ def _sign(
     return signed, signed_lines, problems
 
 
-def _take(
+def take_signed(
     community: Community,
     signed: Sequence[SignedReading],
     positions: Sequence[int],
     problems: Sequence[Problem],
     estimated: int,
 ) -> ImportReport:
+    """Takes signed readings in; each keeps its position in whatever it came from."""
     book: MeterBook = community.book()
     checked = verify_many(signed, book, community.reading_domain)
     # A later run must be able to tell what an earlier one could not know.

@@ -1,0 +1,1 @@
+"""Charging, wired to the community: orders, the escrow, charge points, receipts."""

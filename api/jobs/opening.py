@@ -1,0 +1,92 @@
+"""Opens what a community consists of: its database, its chain."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from api.config import CommunityConfig
+from api.datadir import DataDir
+from api.errors import BadInput, StorageFailed
+from api.jobs.tables import drop_tables, migrate, require_current
+from api.settings import read_settings
+from ledger.chain.embedded import EmbeddedChain
+from ledger.chain.protocol import Chain
+from ledger.chain.rpc import RpcChain
+from ledger.settlement_store import SettlementStore
+from ledger.store import open_engine
+
+DIRECTORY = "directory"  # The fact that tells whose database it is.
+LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
+
+
+def open_database(directory: DataDir, *, read_only: bool = False) -> Engine:
+    """The community's database, with the tables of this version."""
+    url = read_settings().database_url or directory.database_url
+    with database_failures_named(url):
+        try:
+            engine = open_engine(url, read_only=read_only)
+        except (ArgumentError, ImportError) as error:
+            raise BadInput(field="WATTLEDGER_DATABASE_URL", rule=str(error)) from error
+        try:
+            if read_only:
+                require_current(engine)
+            else:
+                migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
+
+
+def empty_database(directory: DataDir) -> None:
+    """Takes this directory's community out of a database elsewhere; another one's stays."""
+    if read_settings().database_url is None:
+        return
+    engine = open_database(directory)
+    try:
+        if SettlementStore(engine).facts().get(DIRECTORY) == directory.identity:
+            drop_tables(engine)
+    finally:
+        engine.dispose()
+
+
+def open_chain(
+    directory: DataDir, config: CommunityConfig, *, create: bool, read_only: bool
+) -> Chain:
+    """The community's chain: embedded, or behind an endpoint."""
+    section = config.chain
+    if section.rpc is not None:
+        return RpcChain.connect(
+            section.rpc, expected_chain_id=section.chain_id, timeout_s=read_settings().rpc_timeout_s
+        )
+    genesis_at = None
+    if create:
+        first_at = config.market.first_period_start
+        genesis_at = first_at - timedelta(seconds=LEAD_S)
+        if section.clock == "system":
+            genesis_at = system_now()
+    return EmbeddedChain.open(
+        directory.chain_path,
+        chain_id=section.chain_id,
+        genesis_at=genesis_at,
+        read_only=read_only,
+        clock=system_now if section.clock == "system" else None,
+    )
+
+
+@contextmanager
+def database_failures_named(url: str) -> Iterator[None]:
+    """Turns what the database refuses into StorageFailed."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        raise StorageFailed(path=url.rsplit("@", 1)[-1], reason=reason) from error
+
+
+def system_now() -> datetime:
+    """The system's time, in whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,286 @@
+"""A community with chargers on a real embedded chain, its charging runtime, and drivers with wallets.
+
+Nothing is simulated but the passing of time and what the charger says.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from api.config import config_of
+from api.jobs.charging.runtime import Runtime
+from api.jobs.community import Community
+from api.jobs.create import create_community
+from charging.desk import ENDED, Permit, SessionState, SessionView
+from charging.orders import ChargeOrder, SessionId, TopUp, charger_id_of
+from charging.points import (
+    Answer,
+    MeterSample,
+    Reply,
+    SampledValue,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from charging.tariffs import ChargeTariff
+from ledger.chain import settlement_token
+from ledger.chain.wallet import Wallet
+from ledger.units import Address, from_unix_s, to_unix_s
+from tests.api.community_worlds import DEPOSIT_MICRO, HOUR_S, START_S, quiet
+
+POINT = "CP1"
+TARIFF: dict[str, Any] = {"energy_per_kwh": 390_000, "start_fee": 350_000}
+WALLET_MICRO = 200_000_000
+DEPOSIT = 20_000_000
+REGISTER_WH = 910_000
+
+
+def charging_document(**sections: Any) -> dict[str, Any]:
+    """A host whose charge point has two connectors, and nothing else in the market."""
+    return {
+        "chain": {"clock": "data"},
+        "market": {
+            "first_period_start": from_unix_s(START_S),
+            "window_s": HOUR_S,
+            "period_windows": 24,
+        },
+        "supplier": {"name": "Supplier", "deposit_micro": DEPOSIT_MICRO},
+        "accounts": [{"name": "Host", "deposit_micro": DEPOSIT_MICRO}],
+        "chargers": [
+            {
+                "id": POINT,
+                "host": 2,
+                "connectors": 2,
+                "power_w": 11_000,
+                "register_wh": REGISTER_WH,
+                "tariff": TARIFF,
+                "vat_bps": 1_900,
+            }
+        ],
+        **sections,
+    }
+
+
+class Clock:
+    """The community's time, moved by the test."""
+
+    def __init__(self, now_at: datetime) -> None:
+        self.now_at = now_at
+
+    def __call__(self) -> datetime:
+        return self.now_at
+
+    def pass_s(self, seconds: int) -> None:
+        """Lets time pass."""
+        self.now_at += timedelta(seconds=seconds)
+
+
+@dataclass
+class ScriptedLink:
+    """A charger's side of commands: it answers as the test says, and remembers what it was asked."""
+
+    answer: Answer = Answer.ACCEPTED
+    online: bool = True
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def is_connected(self, charge_point_id: str) -> bool:
+        return self.online
+
+    async def start(
+        self,
+        charge_point_id: str,
+        connector_id: int,
+        *,
+        id_token: str,
+        remote_start_id: int,
+        limit_w: int | None = None,
+    ) -> Answer:
+        self.asked.append(("start", charge_point_id, connector_id, id_token, remote_start_id))
+        return self.answer if self.online else Answer.OFFLINE
+
+    async def stop(self, charge_point_id: str, transaction_id: str) -> Answer:
+        self.asked.append(("stop", charge_point_id, transaction_id))
+        return self.answer if self.online else Answer.OFFLINE
+
+    async def limit(self, *_: Any, limit_w: int) -> Answer:
+        self.asked.append(("limit", limit_w))
+        return self.answer
+
+    async def ask_meter(self, charge_point_id: str, connector_id: int) -> Answer:
+        return self.answer
+
+    async def ask_status(self, charge_point_id: str, connector_id: int) -> Answer:
+        return self.answer
+
+    async def unlock(self, charge_point_id: str, connector_id: int) -> Answer:
+        return self.answer
+
+    async def reset(self, charge_point_id: str, *, hard: bool = False) -> Answer:
+        return self.answer
+
+    async def set_available(
+        self, charge_point_id: str, connector_id: int, *, available: bool
+    ) -> Answer:
+        return self.answer
+
+
+class ChargingWorld:
+    """One community, its runtime, a charger's voice, and drivers."""
+
+    def __init__(self, community: Community, clock: Clock) -> None:
+        self.community = community
+        self.clock = clock
+        self.link = ScriptedLink()
+        self.runtime = Runtime(community, now=clock, link=self.link)
+        self._numbers = itertools.count(1)
+        self._nonces = itertools.count(1)
+
+    # Drivers.
+
+    async def driver(self, seed: int = 7) -> Wallet:
+        """A wallet with tokens."""
+        wallet = Wallet((10_000 + seed).to_bytes(32))
+        community = self.community
+        data = settlement_token.mint(wallet.address, WALLET_MICRO)
+        intent = community.intent(
+            f"mint:driver:{seed}", data, to=community.contracts.token, role="owner"
+        )
+        await asyncio.to_thread(community.execute, [intent])
+        return wallet
+
+    def order(self, driver: Wallet, **changes: Any) -> ChargeOrder:
+        """An order for the first connector."""
+        values: dict[str, Any] = {
+            "driver": driver.address,
+            "charger_id": charger_id_of(POINT, 1),
+            "deposit_micro": DEPOSIT,
+            "tariff": ChargeTariff(**TARIFF),
+            "valid_until_s": to_unix_s(self.clock()) + 600,
+            "nonce": next(self._nonces),
+        }
+        return ChargeOrder(**(values | changes))
+
+    def sign(self, driver: Wallet, order: ChargeOrder) -> bytes:
+        """The driver's signature of an order."""
+        return driver.sign_digest(order.session_id(self.runtime.escrow_side.separator))
+
+    def permit(self, driver: Wallet, amount_micro: int) -> Permit:
+        """A permit of the driver for the escrow."""
+        community = self.community
+        token = settlement_token.TokenReader(community.chain, community.contracts.token)
+        deadline_s = to_unix_s(self.clock()) + 3_600
+        digest = settlement_token.permit_digest(
+            token.domain_separator(),
+            owner=driver.address,
+            spender=community.contracts.escrow,
+            amount_micro=amount_micro,
+            nonce=token.permit_nonce_of(driver.address),
+            deadline_s=deadline_s,
+        )
+        return Permit(deadline_s=deadline_s, signature=driver.sign_digest(digest))
+
+    async def place(self, driver: Wallet, **changes: Any) -> SessionView:
+        """Signs an order with a permit, and brings it to the desk."""
+        order = self.order(driver, **changes)
+        permit = self.permit(driver, order.deposit_micro)
+        view, _ = await self.runtime.desk.place(order, self.sign(driver, order), permit)
+        return view
+
+    async def top_up(self, driver: Wallet, session_id: SessionId, add_micro: int) -> SessionView:
+        """Signs a top-up with a permit, and brings it to the desk."""
+        top_up = TopUp(session_id=session_id, add_micro=add_micro, nonce=next(self._nonces))
+        signature = driver.sign_digest(top_up.digest(self.runtime.escrow_side.separator))
+        permit = self.permit(driver, add_micro)
+        return await self.runtime.desk.top_up(top_up, signature, permit)
+
+    def held_micro(self, address: Address) -> int:
+        """Tokens in a wallet."""
+        token = settlement_token.TokenReader(self.community.chain, self.community.contracts.token)
+        return token.balance_micro_of(address)
+
+    # The charger's voice.
+
+    def _said(self) -> dict[str, Any]:
+        number = next(self._numbers)
+        return {
+            "charge_point_id": POINT,
+            "message_id": f"m{number}",
+            "received_at": self.clock(),
+            "at": self.clock(),
+        }
+
+    def sample(self, register_wh: int, *, context: str = "Sample.Periodic") -> MeterSample:
+        """A register value as of now."""
+        value = SampledValue(text=str(register_wh), unit="Wh", context=context)
+        return MeterSample(taken_at=self.clock(), values=(value,))
+
+    async def starts(
+        self, view: SessionView, register_wh: int = REGISTER_WH, **changes: Any
+    ) -> Reply:
+        """The charger says that the charge began, as OCPP 1.6 does."""
+        session = await asyncio.to_thread(self.runtime.desk._find, view.session_id)
+        assert session is not None
+        event = {
+            **self._said(),
+            "transaction_id": "",
+            "connector_id": 1,
+            "id_token": session.id_token.lower(),
+            "meter_start_text": str(register_wh),
+        }
+        return await self.runtime.sink.take(TransactionStarted(**(event | changes)))
+
+    async def measures(self, transaction_id: str, register_wh: int, **changes: Any) -> Reply:
+        """The charger sends a meter value."""
+        event = {
+            **self._said(),
+            "transaction_id": transaction_id,
+            "connector_id": 1,
+            "samples": (self.sample(register_wh),),
+        }
+        return await self.runtime.sink.take(TransactionUpdated(**(event | changes)))
+
+    async def stops(self, transaction_id: str, register_wh: int, **changes: Any) -> Reply:
+        """The charger says that the charge is over."""
+        event = {
+            **self._said(),
+            "transaction_id": transaction_id,
+            "connector_id": None,
+            "meter_stop_text": str(register_wh),
+            "reason": "EVDisconnected",
+        }
+        return await self.runtime.sink.take(TransactionEnded(**(event | changes)))
+
+    # Waiting.
+
+    async def until(self, session_id: SessionId, *states: SessionState) -> SessionView:
+        """Waits until a session is in one of these states."""
+        async with asyncio.timeout(30):
+            while True:
+                view = await self.runtime.desk.view(session_id)
+                if view.state in states:
+                    return view
+                if view.state in ENDED:
+                    raise AssertionError(f"{view.state}: {view.reason}")
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def charging_world(
+    path: Path, document: Mapping[str, Any] | None = None
+) -> AsyncIterator[ChargingWorld]:
+    """A running world; its clock begins an hour into the first period."""
+    config = config_of(dict(document or charging_document()), "test")
+    community = create_community(path, config, progress=quiet)
+    clock = Clock(from_unix_s(START_S + HOUR_S))
+    try:
+        world = ChargingWorld(community, clock)
+        community.chain.set_next_timestamp(clock())  # type: ignore[attr-defined]
+        async with world.runtime:
+            yield world
+    finally:
+        community.close()
