@@ -4,10 +4,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench contracts lock node clean
+.PHONY: demo serve test check bench contracts lock node clean
 
 demo: $(VENV)/.run
 	$(BIN)/wattledger demo $(ARGS)
+
+# The demo's community; the demo runs first where there is none yet.
+serve: $(VENV)/.run
+	@[ -e "$${WATTLEDGER_DATA_DIR:-wattledger-data}/complete" ] || $(BIN)/wattledger demo
+	$(BIN)/wattledger serve $(ARGS)
 
 test: $(VENV)/.dev node
 	$(BIN)/python -m pytest -n auto $(ARGS)

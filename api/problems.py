@@ -94,13 +94,21 @@ def problem_of(error: LedgerError) -> dict[str, object]:
         "code": error.code,
     }
     if status < OUR_FAULT:
-        document["detail"] = error.detail
+        document["detail"] = _detail_of(error)
         document.update(
             (name, _json_of(name, fact))
             for name, fact in error.facts().items()
             if name not in _RESERVED
         )
     return document
+
+
+def _detail_of(error: LedgerError) -> str:
+    """The facts in one line; what is the rule needs no name."""
+    facts = error.facts()
+    rule = str(facts.pop("rule", ""))
+    named = ", ".join(f"{name}={_json_of(name, fact)}" for name, fact in facts.items())
+    return ": ".join(filter(None, [named, rule]))
 
 
 def title_of(kind: type[LedgerError]) -> str:

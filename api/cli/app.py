@@ -90,6 +90,51 @@ def init(
     finish(options, run_init(options, config))
 
 
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 8000,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(help="Name that people sign in at, as in example.org; may be repeated."),
+    ] = None,
+    proxy: Annotated[
+        str | None, typer.Option(help="Address of the proxy whose X-Forwarded headers count.")
+    ] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM; the chain, too.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM: who vouches for chargers' certificates.")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve HTTP and OCPP on one port, until Ctrl-C. The data directory is this process's alone.
+
+    With --json the one object that is printed says where the service is, once it can be asked.
+
+    Example:
+
+        wattledger serve --host 0.0.0.0 --port 8443 --domain charge.example --tls-certificate
+        chain.pem --tls-key key.pem
+    """
+    from api.cli.serve import ServeOptions, run_serve  # noqa: PLC0415
+
+    run_serve(
+        options_of(context, data_dir, as_json),
+        ServeOptions(
+            host=host,
+            port=port,
+            domains=tuple(domain or ()),
+            proxy=proxy,
+            certificate=tls_certificate,
+            key=tls_key,
+            client_ca=tls_client_ca,
+        ),
+    )
+
+
 @app.command("import")
 def import_file(
     context: typer.Context,

@@ -1,5 +1,6 @@
 """One community, opened: its data directory, database, chain, outbox, index and clock."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,7 @@ class Community:
     _told_hash: bytes = b""
     _registry_logs: list[Log] = field(default_factory=list)
     charges: EscrowHistory = field(default_factory=EscrowHistory)
+    _guard: threading.Lock = field(default_factory=threading.Lock)  # One follows at a time.
 
     @cached_property
     def readings(self) -> ReadingStore:
@@ -187,15 +189,16 @@ class Community:
 
         A reorganised chain is told again from its beginning.
         """
-        tip = self._follow()
-        if tip is not None and tip.number > self._told_block:
-            entries = self._entries(self.contracts.market, self._told_block + 1)
-            self.history.extend(market_events(entries))
-            registry_entries = self._entries(self.contracts.registry, self._told_block + 1)
-            self._registry_logs += [entry.log for entry in registry_entries]
-            self._tell_charges(self._entries(self.contracts.escrow, self._told_block + 1))
-            self._told_block, self._told_hash = tip.number, tip.block_hash
-        return self.history
+        with self._guard:
+            tip = self._follow()
+            if tip is not None and tip.number > self._told_block:
+                entries = self._entries(self.contracts.market, self._told_block + 1)
+                self.history.extend(market_events(entries))
+                registry_entries = self._entries(self.contracts.registry, self._told_block + 1)
+                self._registry_logs += [entry.log for entry in registry_entries]
+                self._tell_charges(self._entries(self.contracts.escrow, self._told_block + 1))
+                self._told_block, self._told_hash = tip.number, tip.block_hash
+            return self.history
 
     def _follow(self) -> Block | None:
         """The last block that is deep enough; what was told of another chain is forgotten."""

@@ -1,6 +1,5 @@
 """What the market says about itself and about an address, for whoever asks over HTTP."""
 
-import threading
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,8 +8,6 @@ from api.jobs.community import Community, Contracts
 from ledger.chain.market import MarketReader
 from ledger.chain.market_values import MarketConfig, MarketTariff, Pending
 from ledger.units import FIRST_MEMBER, GRID_OPERATOR, AccountId, Address
-
-ESCROW = "escrow"  # The fact that holds the charging escrow's address.
 
 
 class Role(StrEnum):
@@ -31,7 +28,6 @@ class MarketView:
     currency: str
     chain_id: int
     contracts: Contracts
-    escrow: Address | None
     config: MarketConfig
     operator: Address  # Now; the configuration holds the first one.
     tariff: MarketTariff  # Of the period that runs.
@@ -41,11 +37,10 @@ class MarketView:
 
 
 class MarketDesk:
-    """Asks the chain. Its methods wait: call them in a thread; they take turns."""
+    """Asks the chain. Its methods wait: call them in a thread."""
 
     def __init__(self, community: Community) -> None:
         self._community = community
-        self._guard = threading.Lock()  # A history that is being extended cannot be read.
 
     def view(self) -> MarketView:
         """The market now.
@@ -64,7 +59,6 @@ class MarketDesk:
             currency=community.config.currency,
             chain_id=community.chain.chain_id,
             contracts=community.contracts,
-            escrow=self.escrow(),
             config=community.market_config,
             operator=reader.operator(),
             tariff=reader.tariff_at(period_start_s),
@@ -73,16 +67,10 @@ class MarketDesk:
             pending=reader.pending(),
         )
 
-    def escrow(self) -> Address | None:
-        """The charging escrow; None where there is none."""
-        fact = self._community.settlements.facts().get(ESCROW)
-        return Address(bytes.fromhex(fact)) if fact else None
-
     def accounts_of(self, address: Address) -> list[AccountId]:
         """Accounts that an address owns, 0 and 1 among them."""
-        with self._guard:
-            owners = self._community.refresh().owners
-            return [AccountId(index) for index, owner in enumerate(owners) if owner == address]
+        owners = self._community.refresh().owners
+        return [AccountId(index) for index, owner in enumerate(owners) if owner == address]
 
     def roles_of(self, address: Address) -> set[Role]:
         """What an address is in the market; whom chargers belong to is not asked here."""

@@ -26,7 +26,7 @@ class ContractsOut(Wire):
     market: Hex
     registry: Hex
     token: Hex
-    escrow: Hex | None = Field(description="Null where nothing can be charged.")
+    escrow: Hex
 
 
 class GridTariffOut(Wire):
@@ -84,9 +84,11 @@ class MarketOut(Wire):
     def of(cls, view: MarketView, alarms: Sequence[str]) -> Self:
         """From what the chain says."""
         config, contracts = view.config, view.contracts
-        signed = {"market": contracts.market, "registry": contracts.registry}
-        if view.escrow is not None:
-            signed["escrow"] = view.escrow
+        signed = {
+            "market": contracts.market,
+            "registry": contracts.registry,
+            "escrow": contracts.escrow,
+        }
         return cls(
             name=view.name,
             currency=view.currency,
@@ -95,7 +97,7 @@ class MarketOut(Wire):
                 market=address_text(contracts.market),
                 registry=address_text(contracts.registry),
                 token=address_text(contracts.token),
-                escrow=None if view.escrow is None else address_text(view.escrow),
+                escrow=address_text(contracts.escrow),
             ),
             domains={name: _domain(view.chain_id, each) for name, each in signed.items()},
             operator=address_text(view.operator),

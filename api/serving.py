@@ -1,0 +1,43 @@
+"""A community becomes a service: its desk, its doors and its loops, opened and closed together."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from api.auth_store import AuthStore
+from api.jobs.community import Community
+from api.jobs.market_view import MarketDesk
+from api.service import Service
+from api.sign_in import SignIn
+
+AT_HOME: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+@asynccontextmanager
+async def serve_community(
+    community: Community, *, known_as: Iterable[str] = AT_HOME
+) -> AsyncIterator[Service]:
+    """A running service over an opened community.
+
+    Args:
+        known_as: hosts, with or without port, that people may sign in at.
+    """
+    from api.jobs.charging.runtime import Runtime  # noqa: PLC0415 (brings OCPP along)
+
+    async with Runtime(community) as runtime:
+        yield Service(
+            community=community,
+            market=MarketDesk(community),
+            desk=runtime.desk,
+            sink=runtime.sink,
+            door=runtime.door,
+            points=runtime.points,
+            sign_in=SignIn(
+                store=AuthStore(community.engine),
+                chain=community.chain,
+                now=community.system_now,
+                known_as=frozenset(name.lower() for name in known_as),
+            ),
+            now=community.system_now,
+            problems=runtime.problems,
+        )
