@@ -1,9 +1,9 @@
-"""A small central system on the `ocpp` library, for charge points under test: it keeps all it hears."""
+"""A small central system on the `ocpp` library: it keeps all that charge points say."""
 
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from ocpp.v201 import call_result as result201
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-PASSWORD = "open sesame"  # noqa: S105 (of a test)
+PASSWORD = "open sesame"
 HEARTBEAT_S = 3_600
 
 
@@ -222,10 +222,8 @@ async def central_system(
         async with central.news:
             central.points[name] = point
             central.news.notify_all()
-        try:
+        with suppress(ConnectionClosed):
             await point.start()
-        except ConnectionClosed:
-            pass
 
     async with serve(
         welcome,
