@@ -1,4 +1,4 @@
-"""A central system for tests: a real one behind a real uvicorn, with a sink and a door in memory."""
+"""A central system for tests, behind a real uvicorn; its sink and its door are in memory."""
 
 import asyncio
 import base64
@@ -71,7 +71,7 @@ class MemoryDoor:
     """Passwords and certificates by charger."""
 
     passwords: dict[str, bytes] = field(
-        default_factory=lambda: {name: PASSWORD for name in ("CP-1", "CP-2", "CP:3")}
+        default_factory=lambda: dict.fromkeys(("CP-1", "CP-2", "CP:3"), PASSWORD)
     )
     certificates: dict[str, str] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ plugs hang from it (OCPP 2.0.1 part 1 §3).
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ocpp.v201 import call_result
 from ocpp.v201.datatypes import IdTokenInfoType
@@ -106,7 +106,7 @@ class Listener:
 
 
 def _transaction(payload: Payload, origin: Origin) -> Heard:
-    stated = payload.get("transactionInfo")
+    stated = payload.get("transactionInfo")  # An object, or the message is refused.
     if payload.get("eventType") == ENDED:  # Never refused for what it says beside its id.
         payload = mended(Version.V201, TRANSACTION, payload)
         if "transactionInfo" not in payload:
@@ -130,7 +130,7 @@ def _transaction(payload: Payload, origin: Origin) -> Heard:
     return Heard(event, partial(_transaction_answer, with_token="idToken" in payload))
 
 
-def _kind(event_type: str, stated: Payload) -> Callable[..., TransactionEvent]:
+def _kind(event_type: str, stated: Any) -> Callable[..., TransactionEvent]:
     if event_type == ENDED:
         return partial(TransactionEnded, reason=reason_of(stated.get("stoppedReason")))
     return TransactionStarted if event_type == STARTED else TransactionUpdated
