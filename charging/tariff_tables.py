@@ -16,6 +16,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from charging.errors import BadTariff
+from charging.tariff_fields import list_of, mapping_of, require_known, text_of
 from charging.tariffs import ChargeTariff
 
 MINUTES_PER_DAY: Final = 1_440
@@ -108,6 +109,28 @@ class TariffTable:
                 return at
         return None
 
+    def pieces(self) -> Iterator[tuple[int, int, ChargeTariff]]:
+        """The local week from Monday on, cut at midnights: from and until which minute, and what.
+
+        Neighbouring minutes of a day with the same tariff are one piece.
+        """
+        week = [*self._starts, *range(0, MINUTES_PER_WEEK, MINUTES_PER_DAY)]
+        merged: list[tuple[int, ChargeTariff]] = []
+        for start in sorted(set(week)):
+            tariff = self._tariffs[self._place(start)]
+            if start % MINUTES_PER_DAY == 0 or merged[-1][1] != tariff:
+                merged.append((start, tariff))
+        ends = [*(start for start, _ in merged[1:]), MINUTES_PER_WEEK]
+        for (start, tariff), end in zip(merged, ends, strict=True):
+            yield start, end, tariff
+
+    def normal(self) -> "TariffTable":
+        """The same tariffs at the same times, in the one form that all such tables share.
+
+        The tariff that holds longest is the default; entries do not pass midnight.
+        """
+        return normal_table(self.pieces(), self.time_zone)
+
     def _next(self, at: datetime) -> datetime:
         """The next instant at which the week goes on to its next tariff, or the clock changes."""
         local = self._local(at)
@@ -156,18 +179,39 @@ def tariff_table_of(
     stated = inner if table is None else table
     if stated is None:
         return TariffTable(default=default)
-    where = _mapping(stated, "table")
-    _known(where, {"time_zone", "entries"}, "table.")
-    entries = where.get("entries", [])
-    if not isinstance(entries, list | tuple):
-        raise BadTariff(field="entries", rule="a list")
+    where = mapping_of(stated, "table")
+    require_known(where, {"time_zone", "entries"}, "table.")
+    entries = list_of(where.get("entries", []), "entries", ENTRIES_MAX)
     return TariffTable(
         default=default if parts else None,
         entries=tuple(
-            _entry_of(_mapping(entry, f"entries.{place}"), default, f"entries.{place}.")
+            _entry_of(mapping_of(entry, f"entries.{place}"), default, f"entries.{place}.")
             for place, entry in enumerate(entries)
         ),
-        time_zone=_text(where.get("time_zone", "UTC"), "time_zone"),
+        time_zone=text_of(where.get("time_zone", "UTC"), "time_zone"),
+    )
+
+
+def normal_table(
+    pieces: Iterable[tuple[int, int, ChargeTariff]], time_zone: str = "UTC"
+) -> TariffTable:
+    """The table of a week in pieces that do not pass midnight, as `TariffTable.pieces` gives it."""
+    lasts: dict[ChargeTariff, int] = {}
+    days: dict[tuple[int, int, ChargeTariff], list[Day]] = {}
+    for start, end, tariff in pieces:
+        day, start_minute = divmod(start, MINUTES_PER_DAY)
+        lasts[tariff] = lasts.get(tariff, 0) + end - start
+        days.setdefault((start_minute, start_minute + end - start, tariff), []).append(Day(day))
+    default = max(lasts, key=lambda tariff: lasts[tariff])  # Of equals the week's first.
+    entries = [
+        TariffEntry(days=tuple(on), start_minute=start, end_minute=end, tariff=tariff)
+        for (start, end, tariff), on in days.items()
+        if tariff != default
+    ]
+    return TariffTable(
+        default=default,
+        entries=tuple(sorted(entries, key=lambda entry: (entry.days, entry.start_minute))),
+        time_zone=time_zone,
     )
 
 
@@ -189,18 +233,17 @@ def day_of(name: str, field_name: str) -> Day:
 
 
 def _entry_of(parts: Mapping[str, object], default: ChargeTariff, prefix: str) -> TariffEntry:
-    _known(parts, {"days", "start", "end", *PRICE_NAMES}, prefix)
-    days = parts.get("days", [day.name for day in Day])
-    if not isinstance(days, list | tuple):
-        raise BadTariff(field=f"{prefix}days", rule="a list of days")
-    start = minute_of_day(_text(parts.get("start", "00:00"), f"{prefix}start"), f"{prefix}start")
-    end = minute_of_day(_text(parts.get("end", "24:00"), f"{prefix}end"), f"{prefix}end")
+    require_known(parts, {"days", "start", "end", *PRICE_NAMES}, prefix)
+    names = parts.get("days", [day.name for day in Day])
+    days = list_of(names, f"{prefix}days", len(Day))
+    start = minute_of_day(text_of(parts.get("start", "00:00"), f"{prefix}start"), f"{prefix}start")
+    end = minute_of_day(text_of(parts.get("end", "24:00"), f"{prefix}end"), f"{prefix}end")
     prices = {name: price for name, price in parts.items() if name in PRICE_NAMES}
     tariff = _tariff_of(prices, default, prefix)
     try:
         return TariffEntry(
             days=tuple(
-                sorted(day_of(_text(day, f"{prefix}days"), f"{prefix}days") for day in days)
+                sorted(day_of(text_of(day, f"{prefix}days"), f"{prefix}days") for day in days)
             ),
             start_minute=start,
             end_minute=end or MINUTES_PER_DAY,
@@ -213,7 +256,7 @@ def _entry_of(parts: Mapping[str, object], default: ChargeTariff, prefix: str) -
 
 
 def _tariff_of(prices: Mapping[str, object], default: ChargeTariff, prefix: str) -> ChargeTariff:
-    _known(prices, set(PRICE_NAMES), prefix)
+    require_known(prices, set(PRICE_NAMES), prefix)
     stated: dict[str, int] = {name: getattr(default, name) for name in PRICE_NAMES}
     for name, price in prices.items():
         if type(price) is not int:
@@ -260,21 +303,3 @@ def _zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise BadTariff(field="time_zone", rule=f"no time zone is named {name[:60]!r}") from error
-
-
-def _mapping(value: object, field_name: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise BadTariff(field=field_name, rule="a table of names and values")
-    return value
-
-
-def _text(value: object, field_name: str) -> str:
-    if not isinstance(value, str):
-        raise BadTariff(field=field_name, rule="a text")
-    return value
-
-
-def _known(parts: Mapping[str, object], names: set[str], prefix: str) -> None:
-    for name in parts:
-        if name not in names:
-            raise BadTariff(field=f"{prefix}{name}"[:80], rule=f"one of {', '.join(sorted(names))}")
