@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.chain.escrow_world import Site
 from tests.chain.evm_world import World
 from tests.chain.market_world import HOUR_S, START, Community
 
@@ -46,3 +47,15 @@ def funded(community: Community) -> Community:
     for account in range(community.count):
         community.deposit(account, MEMBER_MICRO)
     return community
+
+
+@pytest.fixture(scope="session")
+def charging_site(evm: World) -> Site:
+    return Site.create(evm)
+
+
+@pytest.fixture
+def site(evm: World, charging_site: Site) -> Iterator[Site]:
+    """A charging site with a plain token and one charger, free."""
+    with evm.undone():
+        yield charging_site

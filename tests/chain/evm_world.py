@@ -93,17 +93,23 @@ class World:
         *arguments: Any,
         sender: str,
         slots: Sequence[int] = (),
+        gas: int = GAS,
     ) -> Done:
         """Mines one transaction; raises `Reverted` if it fails.
 
         `slots` of the contract's storage go into an access list (EIP-2930).
         """
         data = calldata(contract.abi, name, arguments)
-        transaction = {"from": sender, "to": contract.address, "data": data}
+        transaction = {"from": sender, "to": contract.address, "data": data, "gas": gas}
         if slots:
             keys = [f"0x{slot:064x}" for slot in slots]
             transaction["access_list"] = [{"address": contract.address, "storage_keys": keys}]
         receipt = self._mine(transaction, contract.abi)
+        return Done(gas_used=receipt["gas_used"], events=list(self._events(receipt)))
+
+    def send_data(self, contract: Contract, data: bytes, *, sender: str) -> Done:
+        """Mines one transaction with calldata as it is given."""
+        receipt = self._mine({"from": sender, "to": contract.address, "data": data}, contract.abi)
         return Done(gas_used=receipt["gas_used"], events=list(self._events(receipt)))
 
     def call(
@@ -130,9 +136,9 @@ class World:
             self.known = known
 
     def _mine(self, transaction: dict[str, Any], abi: Any) -> Any:
-        full = transaction | {
+        full = {"gas": GAS} | transaction
+        full |= {
             "data": "0x" + transaction["data"].hex(),
-            "gas": GAS,
             "max_fee_per_gas": 10**10,
             "max_priority_fee_per_gas": 1,
         }
@@ -144,7 +150,8 @@ class World:
             # Run it again as a call, to learn why; then it has not happened at all.
             at = self.now
             try:
-                self._call({key: full[key] for key in ("from", "to", "data") if key in full}, abi)
+                asked = ("from", "to", "data", "gas")
+                self._call({key: full[key] for key in asked if key in full}, abi)
             finally:
                 self.tester.revert_to_snapshot(before)
                 self.at(at)
@@ -153,7 +160,7 @@ class World:
 
     def _call(self, call: dict[str, Any], abi: Any) -> str:
         try:
-            return str(self.tester.call(call | {"gas": GAS}))
+            return str(self.tester.call({"gas": GAS} | call))
         except TransactionFailed as failure:
             errors = [*abi, *(item for known in self.known.values() for item in known.abi)]
             raise _decoded(failure, errors) from failure
