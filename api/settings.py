@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.errors import BadInput
@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     database_url: str | None = None  # sqlite:///… or postgresql+psycopg://…
     rpc_timeout_s: int = Field(default=30, ge=1)
+    charger_password: SecretStr | None = None  # Of `simulate-charger`.
 
 
 def read_settings() -> Settings:

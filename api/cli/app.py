@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.charger import simulate_charger
 from api.cli.context import DataDirOption, JsonOption, Options, finish, options_of
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
@@ -277,6 +278,9 @@ def audit(
 
     options = options_of(context, data_dir, as_json)
     finish(options, run_audit(options, rpc, bundle, export))
+
+
+app.command("simulate-charger")(simulate_charger)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -15,6 +15,11 @@ from charging.simulator.teller import Teller
 
 FAULTY_SAMPLE: Final = 2  # Faults of mid-session befall a charge at its second periodic value.
 STORM_CONNECTIONS: Final = 20
+SUSPENSIONS: Final = {
+    Availability.CHARGING: "energy flows",
+    Availability.SUSPENDED_EV: "the car takes no more",
+    Availability.SUSPENDED_EVSE: "the limit lets nothing flow",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,7 @@ class Charges:
         """Energy stops flowing, or flows again."""
         if connector.transaction is not None and connector.state is not state:
             connector.state = state
+            self.note(f"connector {connector.connector_id}: {SUSPENSIONS[state]}")
             self.teller.flow_changed(connector, connector.transaction, at)
             self.changes.tell()
 

@@ -94,7 +94,7 @@ def faults_named(names: list[str]) -> frozenset[Fault]:
     Raises:
         BadPointSetting: there is no fault of this name.
     """
-    known = {fault.value for fault in Fault}
+    known = [fault.value for fault in Fault]
     for name in names:
         if name not in known:
             raise BadPointSetting(field="fault", rule=f"{name!r} is none of {', '.join(known)}")

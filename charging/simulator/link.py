@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
@@ -98,8 +99,8 @@ class Link:
             CentralUnreachable: nobody listens, or nobody who speaks our protocol.
             PointRefused: we are not let in.
         """
-        socket = await self._dial()
-        self._life = asyncio.create_task(self._live(socket))
+        connection = await self._dial()
+        self._life = asyncio.create_task(self._live(connection))
         await self._changes.until(lambda: self._ready or self._over)
         if self._over:
             await self._life
@@ -138,25 +139,25 @@ class Link:
         return self._life is not None and self._life.done()
 
     async def _live(self, first: "ClientConnection") -> None:
-        socket: ClientConnection | None = first
+        connection: ClientConnection | None = first
         failures = 0
         while True:
-            if socket is not None:
-                lasted = await self._serve(socket)
+            if connection is not None:
+                lasted = await self._serve(connection)
                 failures = 0 if lasted else failures + 1
             if failures:
                 await self._rest(failures)
             await self._changes.until(lambda: not self.held)
             try:
-                socket = await self._dial()
+                connection = await self._dial()
             except (CentralUnreachable, PointRefused):
-                socket = None
+                connection = None
                 failures += 1
 
-    async def _serve(self, socket: "ClientConnection") -> bool:
+    async def _serve(self, connection: "ClientConnection") -> bool:
         """Lives on one connection until it ends; whether it was ever ready."""
         wire = Wire(
-            socket,
+            connection,
             version=self._line.version,
             handle=self._handle,
             spawn=self._spawn,
@@ -181,7 +182,7 @@ class Link:
             self._wire = None
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-            await socket.close()
+            await connection.close()
             self._changes.tell()
         return lasted
 
@@ -198,7 +199,7 @@ class Link:
 
         line = self._line
         try:
-            socket = await connect(
+            dialled = await connect(
                 line.address,
                 subprotocols=[Subprotocol(line.subprotocol)],
                 additional_headers=line.headers,
@@ -214,11 +215,11 @@ class Link:
         except InvalidStatus as refusal:
             raise _refused(line, refusal.response.status_code) from refusal
         except (OSError, TimeoutError, WebSocketException) as error:
-            raise CentralUnreachable(url=line.address, rule=_first_line(error)) from error
-        if socket.subprotocol != line.subprotocol:
-            await socket.close()
+            raise CentralUnreachable(url=line.address, rule=_reason(error)) from error
+        if dialled.subprotocol != line.subprotocol:
+            await dialled.close()
             raise CentralUnreachable(url=line.address, rule=f"it must speak {line.subprotocol}")
-        return socket
+        return dialled
 
 
 def _refused(line: Line, status: int) -> PointRefused:
@@ -232,5 +233,11 @@ def _refused(line: Line, status: int) -> PointRefused:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there: is the service running?"
+    if isinstance(error, socket.gaierror):
+        return "there is no such host"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {DIAL_TIMEOUT_S} s"
     return (str(error) or type(error).__name__).splitlines()[0]

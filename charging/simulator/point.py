@@ -177,7 +177,7 @@ class ChargePoint:
             await self._station.changes.until(lambda: connector.transaction is not None)
         transaction = connector.transaction
         assert transaction is not None  # noqa: S101 (just seen)
-        await self.told()
+        await self._told_of(connector)
         return transaction
 
     async def ended(self, connector_id: int = 1, *, within_s: float | None = None) -> None:
@@ -185,7 +185,7 @@ class ChargePoint:
         connector = self.connector(connector_id)
         async with asyncio.timeout(within_s):
             await self._station.changes.until(lambda: connector.transaction is None)
-        await self.told()
+        await self._told_of(connector)
 
     async def charge(
         self,
@@ -236,7 +236,7 @@ class ChargePoint:
         """Takes and tells a meter value."""
         connector = self.connector(connector_id)
         self._charges.measure(connector, await self._reach(connector, at), Cause.PERIODIC)
-        await self.told()
+        await self._told_of(connector)
 
     async def suspend(self, connector_id: int = 1, *, at: datetime | None = None) -> None:
         """The car takes no more; the charge goes on without energy."""
@@ -246,7 +246,7 @@ class ChargePoint:
         connector.measured_at = now_at
         connector.power_w = 0
         self._charges.suspend(connector, Availability.SUSPENDED_EV, now_at)
-        await self.told()
+        await self._told_of(connector)
 
     async def stop(
         self, connector_id: int = 1, *, at: datetime | None = None, reason: str = "Local"
@@ -264,7 +264,7 @@ class ChargePoint:
         self._charges.end(connector, now_at, "EVDisconnected")
         if connector.available:
             self._charges.set_state(connector, Availability.AVAILABLE, now_at)
-        await self.told()
+        await self._told_of(connector)
 
     async def present(
         self, id_token: str, connector_id: int = 1, *, at: datetime | None = None
@@ -321,6 +321,11 @@ class ChargePoint:
         backlog, link = self._station.backlog, self._station.link
         async with asyncio.timeout(TOLD_WITHIN_S):
             await self._station.changes.until(lambda: backlog.empty or link.held)
+
+    async def _told_of(self, connector: Connector) -> None:
+        """A script waits until it was heard; a car that charges by itself does not."""
+        if not connector.driven:
+            await self.told()
 
     async def _reach(self, connector: Connector, at: datetime | None) -> datetime:
         """Comes to `at`; nothing happens before what was measured last."""
