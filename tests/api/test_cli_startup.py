@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHAIN = {"web3", "eth_tester", "eth", "eth_account", "eth_abi", "hexbytes"}
-SLOW = {"alembic", "matplotlib", "solcx", "fastapi", "uvicorn", "psycopg"}
+SLOW = {
+    "alembic",
+    "fastapi",
+    "jinja2",
+    "limits",
+    "matplotlib",
+    "ocpp",
+    "psycopg",
+    "solcx",
+    "starlette",
+    "uvicorn",
+}
 STORE = {"sqlalchemy", "sqlmodel", "numpy"}
 PROGRAM = """
 import json, sys
@@ -46,6 +57,7 @@ def imported_by(place: Path, *words: object) -> tuple[int, set[str]]:
         ((), 2),
         (("demo", "--help"), 0),
         (("settle", "--help"), 0),
+        (("serve", "--help"), 0),
         (("clear",), 0),
         (("demo", "--days", "0"), 2),
     ],

@@ -21,7 +21,18 @@ METERING_MAY = {"ledger.units", "ledger.errors", "ledger.keccak"}
 CHAIN_VENDORS = {"web3", "eth_tester", "eth", "eth_abi", "eth_account", "eth_keys", "eth_utils"}
 HASH_VENDORS = {"eth_hash", "coincurve", "sha3"}
 STORE_VENDORS = {"sqlmodel", "sqlalchemy", "alembic", "psycopg"}
-API_VENDORS = {"fastapi", "typer", "rich", "pydantic", "pydantic_settings", "matplotlib"}
+API_VENDORS = {
+    "fastapi",
+    "jinja2",
+    "limits",
+    "matplotlib",
+    "pydantic",
+    "pydantic_settings",
+    "rich",
+    "starlette",
+    "typer",
+    "uvicorn",
+}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -1,0 +1,185 @@
+"""Every route with every kind of caller, from the API's own description: none can be forgotten."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from api.app import create_app
+from api.deps import Access
+from api.jobs.community import Community
+from api.routers import auth, chargers, health, market, receipts, rpc, sessions
+from api.sign_in import TOKEN_S
+from charging.orders import SessionId, TopUp, charger_id_of
+from tests.api.http_world import World, community_in, problem, world_of
+
+HTTP_ROUTERS = (auth, chargers, health, market, receipts, rpc, sessions)
+ALL = {
+    "nobody",
+    "driver",
+    "stranger",
+    "host",
+    "other_host",
+    "member",
+    "operator",
+    "auditor",
+    "expired",
+    "tampered",
+}
+NOT_SIGNED_IN = {"nobody", "expired", "tampered"}
+SIGNED_IN = ALL - NOT_SIGNED_IN
+READERS = {"driver", "host", "auditor"}
+
+Request = Callable[["Scene"], dict[str, Any]]
+
+
+class Scene:
+    """A live session and an ended one, both at the first host's."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.live = world.place(charger_id=charger_id_of("CP1", 1))
+        self.ended = world.place(charger_id=charger_id_of("CP1", 2))
+        world.change("charge", self.ended, 11_700)
+        world.change("close", self.ended)
+
+    def top_up(self) -> dict[str, Any]:
+        session_id = SessionId(bytes.fromhex(self.live[2:]))
+        top_up = TopUp(session_id=session_id, add_micro=1, nonce=7)
+        signature = self.world.driver.sign_digest(top_up.digest(self.world.desk.separator))
+        return {
+            "top_up": {"sessionId": self.live, "addMicro": "1", "nonce": 7},
+            "signature": "0x" + signature.hex(),
+        }
+
+
+def nothing(_scene: Scene) -> dict[str, Any]:
+    return {}
+
+
+def sign_in(scene: Scene) -> dict[str, Any]:
+    # That a login is refused for its message is not a matter of who asks.
+    return {"json": {"message": "hello", "signature": "0x"}}
+
+
+ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
+    ("POST", "/v1/auth/nonce"): (ALL, lambda _: {"json": {}}),
+    ("POST", "/v1/auth/login"): (ALL, sign_in),
+    ("POST", "/v1/auth/logout"): (SIGNED_IN, nothing),
+    ("GET", "/v1/me"): (SIGNED_IN, nothing),
+    ("GET", "/v1/market"): (ALL, nothing),
+    ("GET", "/v1/chargers"): (ALL, nothing),
+    ("GET", "/v1/chargers/{charge_point_id}"): (ALL, nothing),
+    ("POST", "/v1/sessions"): (
+        ALL,
+        lambda scene: {
+            "json": scene.world.body(scene.world.order(charger_id=charger_id_of("CP2", 1)))
+        },
+    ),
+    ("GET", "/v1/sessions"): (SIGNED_IN, nothing),
+    ("GET", "/v1/sessions/{session_id}"): (READERS, nothing),
+    ("GET", "/v1/sessions/{session_id}/events"): (READERS, nothing),
+    ("GET", "/v1/sessions/{session_id}/receipt"): (READERS, nothing),
+    ("POST", "/v1/sessions/{session_id}/stop"): ({"driver", "host"}, nothing),
+    ("POST", "/v1/sessions/{session_id}/top-up"): (
+        {"driver"},
+        lambda scene: {"json": scene.top_up()},
+    ),
+    ("GET", "/healthz"): (ALL, nothing),
+    ("GET", "/readyz"): (ALL, nothing),
+    ("POST", "/rpc"): (ALL, lambda _: {"json": {"id": 1, "method": "eth_chainId"}}),
+}
+
+
+@pytest.fixture(scope="module")
+def community(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Community]:
+    with community_in(tmp_path_factory.mktemp("access")) as community:
+        yield community
+
+
+@pytest.fixture
+def scene(community: Community) -> Iterator[Scene]:
+    with world_of(community) as world:
+        yield Scene(world)
+
+
+def headers_of(world: World, who: str) -> dict[str, str]:
+    if who == "nobody":
+        return {}
+    if who == "expired":
+        headers = world.as_(world.driver)
+        world.clock.pass_s(TOKEN_S)
+        return headers
+    if who == "tampered":
+        token = world.token(world.driver)
+        return {"Authorization": "Bearer " + token[:-1] + ("A" if token[-1] != "A" else "B")}
+    return world.as_(getattr(world, who))
+
+
+def test_the_table_has_every_route_of_the_description(scene: Scene) -> None:
+    described = {
+        (method.upper(), path)
+        for path, methods in scene.world.app.openapi()["paths"].items()
+        for method in methods
+    }
+    assert described == set(ROUTES)
+
+
+def test_every_route_is_described_and_names_one_rule_of_access() -> None:
+    for module in HTTP_ROUTERS:
+        for route in module.router.routes:
+            assert isinstance(route, APIRoute)
+            assert route.include_in_schema
+            rules = list(rules_of(route.dependant))
+            assert rules, f"{route.path} says nothing of who may call it"
+
+
+def test_the_app_has_no_other_http_routes() -> None:
+    app = create_app(lambda: pytest.fail("is not opened"))
+    routed = {route.path for module in HTTP_ROUTERS for route in module.router.routes}
+    described = {path.removeprefix("/v1") for path in app.openapi()["paths"]}
+    assert described == {path.removeprefix("/v1") for path in routed}
+
+
+def rules_of(dependant: Dependant) -> Iterator[Access]:
+    for each in dependant.dependencies:
+        if isinstance(each.call, Access):
+            yield each.call
+        yield from rules_of(each)
+
+
+@pytest.mark.parametrize("who", sorted(ALL))
+@pytest.mark.parametrize("route", sorted(ROUTES), ids=" ".join)
+def test_a_route_lets_in_whom_it_should_and_nobody_else(
+    scene: Scene, route: tuple[str, str], who: str
+) -> None:
+    method, path = route
+    allowed, request_of = ROUTES[route]
+    session_id = scene.live if method == "POST" else scene.ended
+    url = path.format(session_id=session_id, charge_point_id="CP1")
+    headers = headers_of(scene.world, who)
+    response = scene.world.client.request(method, url, headers=headers, **request_of(scene))
+    if who in allowed:
+        assert response.status_code not in {401, 403} or path == "/v1/auth/login", response.text
+        assert response.status_code < 500, response.text
+    elif who in NOT_SIGNED_IN:
+        problem(response, 401, "not_authenticated")
+        assert response.headers["www-authenticate"] == "Bearer"
+    else:
+        problem(response, 403, "not_allowed")
+
+
+@pytest.mark.parametrize("who", ["driver", "host", "auditor", "stranger"])
+@pytest.mark.parametrize(
+    ("method", "end"),
+    [("GET", ""), ("GET", "/events"), ("GET", "/receipt"), ("POST", "/stop"), ("POST", "/top-up")],
+)
+def test_a_session_that_is_not_there_is_not_found_whoever_asks(
+    scene: Scene, who: str, method: str, end: str
+) -> None:
+    url = "/v1/sessions/0x" + "00" * 32 + end
+    body = {"json": scene.top_up()} if end == "/top-up" else {}
+    headers = headers_of(scene.world, who)
+    problem(scene.world.client.request(method, url, headers=headers, **body), 404, "not_found")
