@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ledger.assignment import Rules
+from ledger.checks import Check, equal
 from ledger.clearing import PriceRule, VolumeRule
 from ledger.history import AccountLimits, GridTariff, MarketHistory, Run
 from ledger.keccak import keccak256
@@ -21,15 +22,6 @@ from ledger.words import (
     pack,
     prices_hash,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was compared; `detail` names what differs, or what was found equal."""
-
-    name: str
-    passed: bool
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +42,19 @@ class ChainFacts:
 def check_alone(statement: Statement) -> Iterator[Check]:
     """Checks that need the file only: rows, amount, leaf, proof."""
     yield from _row_checks(statement)
-    yield _equal("amount", "amount_nano", statement.amount_nano, statement.amount_computed_nano())
-    yield _equal("leaf", "leaf", statement.leaf, statement.leaf_computed())
-    yield _equal("proof", "statements_root", statement.statements_root, statement.root_computed())
+    yield equal("amount", "amount_nano", statement.amount_nano, statement.amount_computed_nano())
+    yield equal("leaf", "leaf", statement.leaf, statement.leaf_computed())
+    yield equal("proof", "statements_root", statement.statements_root, statement.root_computed())
 
 
 def check_with_chain(statement: Statement, facts: ChainFacts) -> Iterator[Check]:
     """Checks against the chain: rules, commitment, transaction, deltas, earlier runs, meters."""
-    yield _equal("chain", "chain_id", statement.chain_id, facts.chain_id)
-    yield _equal("market", "market", statement.market, facts.market)
-    yield _equal("rules", "window_s", statement.window_s, facts.window_s)
-    yield _equal("rules", "rows", len(statement.rows), facts.period_windows)
-    yield _equal("rules", "residual", statement.residual, facts.residual)
-    yield _equal(
+    yield equal("chain", "chain_id", statement.chain_id, facts.chain_id)
+    yield equal("market", "market", statement.market, facts.market)
+    yield equal("rules", "window_s", statement.window_s, facts.window_s)
+    yield equal("rules", "rows", len(statement.rows), facts.period_windows)
+    yield equal("rules", "residual", statement.residual, facts.residual)
+    yield equal(
         "commitment",
         "statements_root, prices, totals, totals_salt, deltas_root, run or cutoff_at",
         _commitment_of(statement),
@@ -79,7 +71,7 @@ def check_with_chain(statement: Statement, facts: ChainFacts) -> Iterator[Check]
     if statement.account < len(run.deltas_nano):
         yield from check_rules(statement, facts)
     if statement.meters is not None:
-        yield _equal("meters", "meters", _spell(statement.meters), _spell(facts.meters))
+        yield equal("meters", "meters", _spell(statement.meters), _spell(facts.meters))
 
 
 def _row_checks(statement: Statement) -> Iterator[Check]:
@@ -96,34 +88,34 @@ def _row_checks(statement: Statement) -> Iterator[Check]:
 
 def _parts_checks(statement: Statement, run: Run) -> Iterator[Check]:
     """Names which part differs where the commitment does."""
-    yield _equal("commitment", "statements_root", statement.statements_root, run.statements_root)
-    yield _equal("commitment", "cutoff_at", statement.cutoff_at_s, run.cutoff_at_s)
+    yield equal("commitment", "statements_root", statement.statements_root, run.statements_root)
+    yield equal("commitment", "cutoff_at", statement.cutoff_at_s, run.cutoff_at_s)
     published = [price.word for price in statement.prices]
     for place, (stated, on_chain) in enumerate(zip(published, run.prices, strict=False)):
         if stated != on_chain:
-            yield _equal("prices", f"prices[{place}]", hex(stated), hex(on_chain))
+            yield equal("prices", f"prices[{place}]", hex(stated), hex(on_chain))
             break
-    yield _equal(
+    yield equal(
         "prices",
         "prices",
         prices_hash(statement.prices),
         prices_hash_of_words(run.prices),
     )
-    yield _equal(
+    yield equal(
         "totals", "totals, totals_salt", statement.windows_hash_computed(), run.windows_hash
     )
-    yield _equal("deltas", "deltas_root", statement.deltas_root, deltas_root(run.deltas))
+    yield equal("deltas", "deltas_root", statement.deltas_root, deltas_root(run.deltas))
 
 
 def _delta_checks(statement: Statement, run: Run, facts: ChainFacts) -> Iterator[Check]:
-    yield _equal("transaction", "transaction", statement.transaction, run.final_tx)
+    yield equal("transaction", "transaction", statement.transaction, run.final_tx)
     account, history = statement.account, facts.history
     if account >= len(run.deltas_nano):
         yield Check(
             name="delta", passed=False, detail=f"account {account} is not in this settlement"
         )
         return
-    yield _equal(
+    yield equal(
         "delta",
         "amount_nano - applied_before_nano + shortfall_nano",
         statement.delta_nano,
@@ -132,8 +124,8 @@ def _delta_checks(statement: Statement, run: Run, facts: ChainFacts) -> Iterator
     shortfall_nano = run.shortfalls_nano.get(account, 0)
     if account == 0:
         shortfall_nano = -sum(run.shortfalls_nano.values())
-    yield _equal("shortfall", "shortfall_nano", statement.shortfall_nano, shortfall_nano)
-    yield _equal(
+    yield equal("shortfall", "shortfall_nano", statement.shortfall_nano, shortfall_nano)
+    yield equal(
         "earlier runs",
         "applied_before_nano",
         statement.applied_before_nano,
@@ -245,15 +237,3 @@ def _commitment_of(statement: Statement) -> Hash32:
 
 def _spell(meters: Sequence[StatementMeter]) -> str:
     return ", ".join(f"0x{meter.meter_id.hex()} {meter.meter_class}" for meter in meters) or "none"
-
-
-def _equal(name: str, field: str, stated: object, found: object) -> Check:
-    if stated == found:
-        return Check(name=name, passed=True, detail=field)
-    return Check(
-        name=name, passed=False, detail=f"{field}: stated {_show(stated)}, is {_show(found)}"
-    )
-
-
-def _show(value: object) -> str:
-    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

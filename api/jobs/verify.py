@@ -12,12 +12,13 @@ from ledger.chain.market import MarketReader
 from ledger.chain.market_values import MarketConfig
 from ledger.chain.protocol import Chain
 from ledger.chain.replay import read_history
+from ledger.checks import Check
 from ledger.history import MarketHistory
 from ledger.json_text import parse_json
 from ledger.statement_file import statement_from_json
 from ledger.statements import Statement
 from ledger.units import Address, Hash32
-from ledger.verify import ChainFacts, Check, check_alone, check_with_chain
+from ledger.verify import ChainFacts, check_alone, check_with_chain
 from metering.meters import MeterBook
 
 NO_SHARING = SharingRules(keys={}, priorities={})
