@@ -6,6 +6,7 @@ from typing import Final
 DATE_TIME_CHARS_MIN: Final = len("2026-01-01T00:00")
 DATE_CHARS: Final = len("2026-01-01")
 LEAP_SECOND: Final = ":60"
+WEEK: Final = "W"  # ISO 8601 has dates by the week, RFC 3339 has not.
 
 
 def instant_of(text: object) -> datetime | None:
@@ -14,15 +15,15 @@ def instant_of(text: object) -> datetime | None:
     A time without offset is taken as UTC (OCPP 1.6 §3.10 asks for UTC), a leap second as the one
     before it, and a space in place of the `T` is forgiven.
     """
-    if type(text) is not str or len(text) < DATE_TIME_CHARS_MIN or text[DATE_CHARS] not in "Tt ":
+    if type(text) is not str:
+        return None
+    text = text.strip().upper()
+    if len(text) < DATE_TIME_CHARS_MIN or text[DATE_CHARS] not in "T " or WEEK in text:
         return None
     try:
-        instant = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text.replace(LEAP_SECOND, ":59"))
     except ValueError:
-        cleaned = text.strip().upper().replace(LEAP_SECOND, ":59")
-        if cleaned == text:
-            return None
-        return instant_of(cleaned)
+        return None
     if instant.tzinfo is None:
         return instant.replace(tzinfo=UTC)
     try:
