@@ -239,7 +239,6 @@ def _entry_of(parts: Mapping[str, object], default: ChargeTariff, prefix: str) -
     start = minute_of_day(text_of(parts.get("start", "00:00"), f"{prefix}start"), f"{prefix}start")
     end = minute_of_day(text_of(parts.get("end", "24:00"), f"{prefix}end"), f"{prefix}end")
     prices = {name: price for name, price in parts.items() if name in PRICE_NAMES}
-    tariff = _tariff_of(prices, default, prefix)
     try:
         return TariffEntry(
             days=tuple(
@@ -247,7 +246,7 @@ def _entry_of(parts: Mapping[str, object], default: ChargeTariff, prefix: str) -
             ),
             start_minute=start,
             end_minute=end or MINUTES_PER_DAY,
-            tariff=tariff,
+            tariff=_tariff_of(prices, default, prefix),
         )
     except BadTariff as error:
         if error.field.startswith(prefix):
