@@ -36,6 +36,8 @@ class Evidence:
     stop_from: str
     notes: tuple[str, ...]
     left_out_wh: int = 0  # Measured by one source and not billed: for the host to look at.
+    message_count: int = 0  # It was made from so many of the charge's messages, the first ones,
+    settled_s: int = 0  # at this time: who has both makes the same record again.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from charging.desk import SessionState
 from charging.event_json import digest_of, from_json, kind_of, to_json
@@ -220,6 +230,11 @@ class ChargingStore:
             .order_by(EVENT.c.number)
         )
         return [from_json(row.kind, row.event_json) for row in connection.execute(query)]
+
+    def message_count(self, connection: Connection, transaction_no: int) -> int:
+        """How many messages about a charge are kept by now."""
+        query = select(func.count()).where(EVENT.c.transaction_no == transaction_no)
+        return connection.execute(query).scalar_one()
 
     def values_outside(
         self, connection: Connection, after_no: int, *, limit: int

@@ -4,19 +4,18 @@ from datetime import datetime
 
 from api.jobs.charging.chargers import ChargerBook
 from api.jobs.charging.escrow_side import EscrowSide
-from charging.evidence import with_evidence
-from charging.orders import ChargeRecord
 from charging.registers import EnergyTrack
 from charging.sessions import ChargeSession
-from charging.store import Connection
-from ledger.units import to_unix_s
+from charging.settling import ChargeTerms, settled_charge
+from charging.store import ChargingStore, Connection
 
 
 class RecordMaker:
     """`SessionEnder`: the smaller of what was signed and what was said is billed (DESIGN §3)."""
 
-    def __init__(self, book: ChargerBook, escrow_side: EscrowSide) -> None:
+    def __init__(self, book: ChargerBook, store: ChargingStore, escrow_side: EscrowSide) -> None:
         self._book = book
+        self._store = store
         self._escrow = escrow_side
 
     def end(
@@ -24,20 +23,19 @@ class RecordMaker:
     ) -> ChargeSession:
         """Settles a charge with all that was received, and owes its record to the escrow."""
         charger = self._book.require(session.order.charger_id)
-        measured, evidence = with_evidence(
-            track.settle(now_at),
-            [value.text for value in track.signed_values()],
-            charger.section.public_key,
-            last_wh=session.last_wh,
-            power_w=session.power_w,
-        )
-        record = ChargeRecord(
+        terms = ChargeTerms(
             session_id=session.session_id,
-            start_wh=measured.start_wh,
-            stop_wh=measured.stop_wh,
-            started_at_s=to_unix_s(measured.started_at),
-            stopped_at_s=to_unix_s(measured.stopped_at),
-            idle_s=measured.idle_s_under(session.order.tariff),
-            evidence_hash=evidence.hash,
+            tariff=session.order.tariff,
+            last_wh=track.last_wh,
+            power_w=track.power_w,
+            opened_at=track.opened_at,
+            public_key=charger.section.public_key,
+        )
+        number = session.transaction_no
+        record, evidence = settled_charge(
+            terms,
+            track,
+            message_count=0 if number is None else self._store.message_count(connection, number),
+            now_at=now_at,
         )
         return self._escrow.owe_close(connection, session, record, evidence)

@@ -57,7 +57,7 @@ class Runtime:
         self.book = ChargerBook(community)
         self.escrow_side = EscrowSide(community, self.book, self._store)
         self.readings = MarketReadings(community, self.book)
-        ender = RecordMaker(self.book, self.escrow_side)
+        ender = RecordMaker(self.book, self._store, self.escrow_side)
         self._intake = ChargeIntake(self._store, ender, self.now)
         self.sink = Sink(
             journal=self._journal,
