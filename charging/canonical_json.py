@@ -1,4 +1,4 @@
-"""JSON in the one form that is hashed (RFC 8785), of texts, whole numbers, lists and objects."""
+"""JSON in the one form that is hashed (RFC 8785), of all but fractions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from ledger.errors import OutOfRange
 
 INTEGER_MAX: Final = 2**53 - 1  # RFC 8785 §3.2.2.3: beyond it numbers are not exact everywhere.
 
-Canonical = str | int | Sequence["Canonical"] | Mapping[str, "Canonical"]
+Canonical = str | int | bool | None | Sequence["Canonical"] | Mapping[str, "Canonical"]
 
 
 def canonical_json(value: Canonical) -> str:
@@ -20,6 +20,8 @@ def canonical_json(value: Canonical) -> str:
     """
     if isinstance(value, str):
         return _text(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if type(value) is int:
         if abs(value) > INTEGER_MAX:
             raise OutOfRange(

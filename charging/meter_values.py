@@ -35,6 +35,7 @@ PHASES: Final = {
     "L3-N": "L3",
 }
 
+MIXED: Final = "mixed"  # Unit of a sum over phases that were sent in different units.
 TEXT_CHARS_MAX: Final = 64
 _CHARS_SHOWN: Final = 40
 _MULTIPLIER_MAX: Final = 15
@@ -160,7 +161,7 @@ def _quantities(
             series=SeriesKey(location=location, phases=(phase,) if phase else ()),
             context=value.context,
             text=value.text,
-            unit=value.unit or ("W" if measurand == POWER else "Wh"),
+            unit=_unit_text(value, measurand),
         )
         phases = by_place.setdefault((location, value.context), {})
         # The same value twice, in Wh and in kWh perhaps: the smaller one.
@@ -180,6 +181,12 @@ def _amount(value: SampledValue, measurand: str) -> int:
     return read(value.text, unit=value.unit, multiplier=value.multiplier, field=measurand)
 
 
+def _unit_text(value: SampledValue, measurand: str) -> str:
+    """The unit with its power of ten (OCPP 2.0.1 `multiplier`): `Whe3`."""
+    unit = value.unit or ("W" if measurand == POWER else "Wh")
+    return f"{unit}e{value.multiplier}" if value.multiplier else unit
+
+
 def _total(phases: dict[str, Quantity]) -> Quantity:
     if "" in phases:
         return phases[""]
@@ -192,7 +199,7 @@ def _total(phases: dict[str, Quantity]) -> Quantity:
         series=SeriesKey(location=parts[0].series.location, phases=names),
         context=parts[0].context,
         text="+".join(part.text for part in parts),
-        unit=parts[0].unit if len({part.unit for part in parts}) == 1 else "mixed",
+        unit=parts[0].unit if len({part.unit for part in parts}) == 1 else MIXED,
     )
 
 

@@ -1,4 +1,4 @@
-"""Fields of JSON files that others gave us, each taken once, in its one spelling; none is guessed."""
+"""Fields of JSON files that others gave us: each is taken once, in its one spelling."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -38,6 +38,13 @@ class Verdict:
         return self.compared_with_chain and all(check.passed for check in self.checks)
 
 
+def read_document(file: Path) -> object:
+    """A file's JSON; raises NotJson, StorageFailed."""
+    with storage(file):
+        text = file.read_text(encoding="utf-8", errors="replace")
+    return parse_json(text)
+
+
 def read_statement(file: Path) -> Statement:
     """Reads a statement file.
 
@@ -45,9 +52,7 @@ def read_statement(file: Path) -> Statement:
         BadStatement: naming the field and the rule that it breaks.
         NotJson: it is not JSON.
     """
-    with storage(file):
-        text = file.read_text(encoding="utf-8", errors="replace")
-    return statement_from_json(parse_json(text))
+    return statement_from_json(read_document(file))
 
 
 class MarketFacts:

@@ -1,12 +1,14 @@
 """Receipts: what a charge came to, why, and what is needed to check it (INTERFACES §5)."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from api.jobs.community import Community
+from api.jobs.create import record_key_name
 from charging.desk import SessionState
 from charging.errors import WrongState
 from charging.escrow_words import order_words, record_words
+from charging.receipt_file import ATTESTATION, FORMAT, attested_digest, typed_json
 from charging.sessions import ChargeSession
 from charging.store import ChargingStore
 from charging.tariffs import vat_micro_down
@@ -16,9 +18,6 @@ from metering.flows import flows_of
 from metering.meters import MeterClass, MeterTerm
 from metering.readings import MeterId
 from metering.series import WindowGrid
-
-FORMAT: Final = "wattledger.receipt/1"
-ADDRESS_BYTES: Final = 20
 
 
 class Receipts:
@@ -43,7 +42,7 @@ class Receipts:
             name = "0x" + session.session_id.hex()
             raise WrongState(session=name, state=session.state.value, rule=rule)
         community = self._community
-        return {
+        document: dict[str, Any] = {
             "format": FORMAT,
             "chain_id": community.config.chain.chain_id,
             "escrow": checksum_address(community.contracts.escrow),
@@ -73,6 +72,13 @@ class Receipts:
             "currency": community.config.currency,
             "transactions": {"open": _hex(session.open_tx), "close": _hex(session.close_tx)},
         }
+        return {**document, ATTESTATION: self._attestation(session, document)}
+
+    def _attestation(self, session: ChargeSession, document: Mapping[str, Any]) -> str:
+        """The record key's signature of everything else."""
+        name = record_key_name(session.charge_point_id, session.connector_id)
+        key = self._community.keys.wallet(name)
+        return "0x" + key.sign_digest(attested_digest(document)).hex()
 
     def sun_wh(self, session: ChargeSession) -> int | None:
         """The share of neighbours' sun in a charge; None until its periods are final.
@@ -152,20 +158,6 @@ class Receipts:
             if meter.label == label:
                 return meter.meter_id
         return None
-
-
-def typed_json(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Typed data as it stands in JSON: EIP-712 names, numbers as decimal strings (INTERFACES)."""
-    said: dict[str, Any] = {}
-    for name, value in words.items():
-        if isinstance(value, Mapping):
-            said[name] = typed_json(value)
-        elif isinstance(value, bytes):
-            is_address = len(value) == ADDRESS_BYTES
-            said[name] = checksum_address(value) if is_address else "0x" + value.hex()
-        else:
-            said[name] = str(value)
-    return said
 
 
 def _evidence(session: ChargeSession) -> dict[str, object] | None:
