@@ -8,9 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api.errors import Internal, RateLimited, StorageFailed, TimedOut, TooLarge
 from api.guard import Guard, HttpLimits
-from api.openapi import failures
 from api.problems import install_problems
 from api.rates import Rates
 from api.routers import auth, chargers, health, market, ocpp, receipts, rpc, sessions
@@ -18,7 +16,6 @@ from api.service import OpenService
 
 PREFIX: Final = "/v1"
 VERSION: Final = "1"
-ANYWHERE = failures(TooLarge, RateLimited, Internal, StorageFailed, TimedOut)
 
 
 def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -> FastAPI:
@@ -47,7 +44,6 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
         lifespan=lifespan,
         docs_url=None,  # Its scripts come from elsewhere and are written into the page.
         redoc_url=None,
-        responses=ANYWHERE,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.limits, app.state.rates = limits, rates

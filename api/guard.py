@@ -7,9 +7,10 @@ from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import RateLimited, TimedOut, TooLarge
+from api.errors import TimedOut, TooLarge
 from api.problems import BODY_BYTES_MAX, BODY_S, problem_response, unforeseen_response
 from api.rates import Rates
 from ledger.errors import LedgerError
@@ -59,24 +60,22 @@ class Guard:
             _require_small(Headers(scope=scope))
             async with asyncio.timeout(self._limits.answer_s) as answer.deadline:
                 await self._app(scope, _limited(receive), answer.send)
-        except TimeoutError:
-            if answer.has_begun:
-                raise
-            await self._refuse(TimedOut(limit_s=self._limits.answer_s), scope, receive, answer)
-        except (TooLarge, RateLimited) as error:
-            await self._refuse(error, scope, receive, answer)
         except Exception as error:
+            answer.deadline = None
             if answer.has_begun:
                 raise
-            await unforeseen_response(error)(scope, receive, answer.send)
+            await self._response_to(error)(scope, receive, answer.send)
 
-    async def _refuse(
-        self, error: LedgerError, scope: Scope, receive: Receive, answer: "_Answer"
-    ) -> None:
+    def _response_to(self, error: Exception) -> Response:
+        """The answer in place of the one that did not come."""
+        if isinstance(error, TimeoutError):
+            error = TimedOut(limit_s=self._limits.answer_s)
+        if not isinstance(error, LedgerError):
+            return unforeseen_response(error)
         response = problem_response(error)
         # What is left of the request is not read.
         response.headers["Connection"] = "close"
-        await response(scope, receive, answer.send)
+        return response
 
 
 def _require_small(headers: Headers) -> None:
@@ -119,7 +118,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.has_begun = True
-            if self.deadline is not None and not self.deadline.expired():
+            if self.deadline is not None:
                 self.deadline.reschedule(None)
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():

@@ -3,23 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api.errors import Internal, RateLimited, StorageFailed, TimedOut, TooLarge
 from api.problems import MEDIA_TYPE, STATUS_OF_CODE, TYPE_PREFIX, title_of
 from api.schemas.health import Problem
 from ledger.errors import LedgerError
 
 _SCHEMA = Problem.model_json_schema()
+ANYWHERE = (TooLarge, RateLimited, Internal, StorageFailed, TimedOut)
 Responses = dict[int | str, dict[str, Any]]
 
 
 def failures(*kinds: type[LedgerError], status: int | None = None) -> Responses:
-    """Responses of a route that may fail in these ways, one example for each code.
+    """Responses of a route that may fail in these ways and in those that all can.
 
     Args:
         status: where it is not the code's own, as when signing in.
     """
     examples: dict[int, dict[str, Any]] = {}
-    for kind in kinds:
-        code_status = status or STATUS_OF_CODE[kind.code]
+    for kind in (*kinds, *ANYWHERE):
+        code_status = STATUS_OF_CODE[kind.code] if status is None or kind in ANYWHERE else status
         examples.setdefault(code_status, {})[kind.code] = {"value": _example(kind, code_status)}
     return {
         code_status: {
@@ -46,14 +48,14 @@ def example(value: object) -> dict[str, Any]:
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    content = {**one.get("content", {}), **other.get("content", {})}
     examples = {
-        **one["content"][MEDIA_TYPE]["examples"],
-        **other["content"][MEDIA_TYPE]["examples"],
+        code: value
+        for each in (one, other)
+        for code, value in each.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}).items()
     }
-    return {
-        "description": ", ".join(sorted(examples)),
-        "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": examples}},
-    }
+    content[MEDIA_TYPE] = {"schema": _SCHEMA, "examples": examples}
+    return {**other, **one, "content": content}
 
 
 def _example(kind: type[LedgerError], status: int) -> dict[str, object]:

@@ -82,9 +82,15 @@ SignatureIn = Annotated[
 Uint64In = Annotated[int, _unsigned(UINT64_MAX), _UNSIGNED_SCHEMA]
 Uint256In = Annotated[int, _unsigned(UINT256_MAX), _UNSIGNED_SCHEMA]
 
-Hex = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^0x[0-9a-fA-F]*$"})]
-Amount = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^-?[0-9]+$"})]
-Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Hex = Annotated[str, _hex_schema("*", "0x" + "0a" * 20)]
+Amount = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "pattern": "^-?[0-9]+$", "examples": ["5063000"]}),
+]
+Instant = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-25T12:00:00Z"]}),
+]
 
 
 def hex_of(value: bytes) -> Hex:

@@ -80,7 +80,11 @@ class Outcome:
     @property
     def gas_with_margin(self) -> int:
         """Gas for a transaction that does the same, refunds and the 63/64 rule left aside."""
-        gas_used = self.gas_intrinsic + self.computation.get_gas_used() * MARGIN // 100
+        return self.gas_by(MARGIN)
+
+    def gas_by(self, margin: int) -> int:
+        """The same, by a margin of so many per cent of what execution used."""
+        gas_used = self.gas_intrinsic + self.computation.get_gas_used() * margin // 100
         return min(max(gas_used, self.gas_floor), GAS_LIMIT)
 
 

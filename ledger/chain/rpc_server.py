@@ -20,6 +20,7 @@ from ledger.units import Address
 
 CLIENT: Final = "wattledger-embedded"
 GAS_MAX: Final = 8_000_000  # Of a call or transaction from outside; some three seconds of py-evm.
+MARGIN: Final = 105  # Per cent of the gas used: calls within calls keep a 64th back (EIP-150).
 BATCH_MAX: Final = 50
 NAME_CHARS_SHOWN: Final = 40
 
@@ -126,8 +127,7 @@ class RpcServer:
         except RpcFailure:
             raise
         except TransactionRefused as error:
-            message = f"{_WORDS[error.reason]}: {error.rule}"
-            raise RpcFailure(number=_REFUSED, message=message) from error
+            raise RpcFailure(number=_REFUSED, message=_refusal(error)) from error
         except ChainUnavailable as error:
             raise RpcFailure(number=_INTERNAL, message="the chain is unavailable") from error
         except UnknownBlock as error:
@@ -149,7 +149,7 @@ class RpcServer:
         with self._chain.underneath() as backend:
             outcome = backend.execute(**_message(request), header=header, gas=GAS_MAX)
         _require_success(outcome)
-        return quantity_text(outcome.gas_with_margin)
+        return quantity_text(outcome.gas_by(MARGIN))
 
     def _send_raw(self, raw: object) -> str:
         signed = jsonrpc.octets(raw)
@@ -158,6 +158,13 @@ class RpcServer:
                 rule = f"at most {GAS_MAX}"
                 raise TransactionRefused(reason=Refusal.GAS_OUT_OF_RANGE, rule=rule)
             return data_text(self._chain.send_raw(signed))
+
+
+def _refusal(error: TransactionRefused) -> str:
+    words = _WORDS[error.reason]
+    if error.reason is Refusal.BAD_TRANSACTION:
+        return words  # The library's own words could be taken for another refusal.
+    return f"{words}: {error.rule}"
 
 
 def _message(request: object) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What both kinds of chain promise: the same tests against the embedded one and a real node."""
+"""What both kinds of chain promise: the same tests against the embedded one, a real node, and the
+embedded one as others see it, through its own endpoint."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from ledger.chain.wallet import new_wallet
 from ledger.keccak import keccak256
 from ledger.units import Address, Hash32
 from tests.chain.anvil import CHAIN_ID, RICH, anvil, free_port, url_of
+from tests.chain.endpoint import endpoint
 from tests.chain.probe import GAS, Caller, probe_call
 
 NOBODY = Address(b"\x77" * 20)
@@ -28,16 +30,20 @@ def anvil_url() -> Iterator[str]:
         yield url_of(port)
 
 
-@pytest.fixture(params=["embedded", "rpc"])
+@pytest.fixture(params=["embedded", "served", "rpc"])
 def chain(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Chain]:
     if request.param == "rpc":
         url = request.getfixturevalue("anvil_url")
         with closing(RpcChain.connect(url, expected_chain_id=CHAIN_ID)) as chain:
             yield chain
-    else:
-        genesis_at = datetime(2016, 5, 31, tzinfo=UTC)
-        with EmbeddedChain.open(tmp_path, chain_id=CHAIN_ID, genesis_at=genesis_at) as embedded:
+        return
+    genesis_at = datetime(2016, 5, 31, tzinfo=UTC)
+    with EmbeddedChain.open(tmp_path, chain_id=CHAIN_ID, genesis_at=genesis_at) as embedded:
+        if request.param == "embedded":
             yield embedded
+            return
+        with endpoint(embedded) as url, closing(RpcChain.connect(url)) as chain:
+            yield chain
 
 
 @pytest.fixture
