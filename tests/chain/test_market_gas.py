@@ -1,14 +1,6 @@
-"""What transactions cost, compared exactly with the committed snapshot.
+"""What the market's transactions cost, compared exactly with the committed snapshot."""
 
-Rewrite it after a change that is meant to cost something else:
-
-    WATTLEDGER_REWRITE_GAS=1 python -m pytest -p no:randomly tests/chain/test_market_gas.py
-"""
-
-import json
-import os
 import random
-from pathlib import Path
 
 import pytest
 from web3 import Web3
@@ -17,10 +9,9 @@ import contracts
 from ledger.chain import market_calls
 from tests.chain.conftest import funded
 from tests.chain.evm_world import World
+from tests.chain.gas_snapshot import checked
 from tests.chain.market_world import FIRST_PERIOD, HOUR_S, START, Community
 
-SNAPSHOT = Path(__file__).parent / "gas_snapshot.json"
-REWRITE = os.environ.get("WATTLEDGER_REWRITE_GAS") == "1"
 MEMBERS = 1_000
 EIP_170_BYTES = 24_576
 
@@ -33,16 +24,6 @@ MOST = {
     "propose_and_finalize_1_window": 1_800,
     "propose_and_finalize_96_windows": 2_000,
 }
-
-
-def checked(name: str, gas: int) -> int:
-    """Compares with the snapshot, or writes it when that is asked for."""
-    snapshot = json.loads(SNAPSHOT.read_text()) if SNAPSHOT.exists() else {}
-    if REWRITE:
-        SNAPSHOT.write_text(json.dumps(snapshot | {name: gas}, indent=1, sort_keys=True) + "\n")
-        return gas
-    assert gas == snapshot[name], f"{name} costs {gas} gas, the snapshot says {snapshot[name]}"
-    return gas
 
 
 def day_deltas() -> list[int]:
