@@ -20,12 +20,21 @@ _OVER_RATING: Final = (9, 8)
 _RUNS_TRIED: Final = 8  # A value continues one of the last so many runs, or none.
 _RANK: Final = {Source.METER_START: 0, Source.BEGIN: 0, Source.END: 2, Source.METER_STOP: 2}
 
-OrderKey = tuple[datetime, int, int, datetime]
+OrderKey = tuple[datetime, int, int, datetime, datetime, str, str, str]
 
 
 def order_key(value: RegisterValue) -> OrderKey:
     """Total order of values: by time; at one instant the start, then samples, then the stop."""
-    return (value.taken_at, _RANK.get(value.source, 1), value.register_wh, value.received_at)
+    return (
+        value.taken_at,
+        _RANK.get(value.source, 1),
+        value.register_wh,
+        value.received_at,
+        value.charger_at or value.received_at,
+        value.source,
+        value.text,
+        value.unit,
+    )
 
 
 @dataclass(slots=True)
@@ -91,13 +100,20 @@ class Runs:
         self._recent.append(run)
         del self._recent[:-_RUNS_TRIED]
 
-    def chosen(self) -> list[Run]:
-        """Runs that prove what was charged, in order of time, none overlapping another."""
+    def chosen(self, *, order_is_known: bool) -> list[Run]:
+        """Runs that prove what was charged, in order of time, none overlapping another.
+
+        Where the order of the values is not certain, a register may only seem to begin anew: then
+        the one run that covers most time counts.
+        """
         proving = [run for run in self.runs if run.count > 1]
         if any(run.rise_wh for run in proving):
             # A register that stands at zero while another moves is not connected.
             proving = [run for run in proving if run.last.register_wh]
-        return _most_time(proving, self.power_w)
+        chosen = _most_time(proving, self.power_w)
+        if order_is_known or not chosen:
+            return chosen
+        return [max(chosen, key=lambda run: (run.span_s, -run.billable_wh(self.power_w)))]
 
 
 def _most_time(runs: list[Run], power_w: int) -> list[Run]:

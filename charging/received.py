@@ -61,7 +61,7 @@ class Received:
     starts: set[Stamp] = field(default_factory=set)
     ends: set[Stamp] = field(default_factory=set)
     standings: set[tuple[Stamp, Standing]] = field(default_factory=set)
-    signed: dict[str, tuple[datetime, SampledValue]] = field(default_factory=dict)
+    signed: dict[str, tuple[datetime, str, SampledValue]] = field(default_factory=dict)
     bad: set[str] = field(default_factory=set)
     series_counts: Counter[SeriesKey] = field(default_factory=Counter)
     power_w: int | None = None
@@ -143,9 +143,10 @@ class Received:
             self._keep(self.intervals, _observed(quantity, stamp), event.message_id)
         stamped_at = min(stamp.charger_at or stamp.received_at, stamp.received_at)
         for value in reading.signed:
+            told = (stamped_at, f"{value.context} {value.public_key}", value)
             known = self.signed.get(value.text)
-            if known is None or stamped_at < known[0]:
-                self.signed[value.text] = (stamped_at, value)
+            if known is None or told[:2] < known[:2]:
+                self.signed[value.text] = told
         if reading.power_w is not None:
             key = (stamped_at, -reading.power_w)
             if self._power_key is None or key >= self._power_key:
@@ -170,7 +171,7 @@ class Received:
     def _keep(self, kept: dict[_Key, Observed], observed: Observed, message_id: str) -> None:
         """Keeps a value once, as of its first receipt."""
         stamped: object = observed.stamp.charger_at or message_id
-        key = (observed.source, observed.series, observed.amount_wh, stamped)
+        key = (observed.source, observed.series, observed.text, observed.unit, stamped)
         known = kept.get(key)
         if known is None:
             kept[key] = observed

@@ -24,7 +24,6 @@ from charging.clocks import (
     LATEST_AFTER_OPENING,
     NO_OFFSET,
     SessionClock,
-    Stamp,
 )
 from charging.idling import stood
 from charging.measured import (
@@ -62,6 +61,7 @@ class _View:
     outside: int = 0  # Values from before the start or after the stop.
     by_intervals: bool = False
     clock_is_right: bool = True
+    order_is_known: bool = True  # Every value has a time that can be believed.
 
     def holds(self, value: RegisterValue) -> bool:
         """Whether a value is of this charge by its time."""
@@ -126,7 +126,7 @@ class EnergyTrack:
     def signed_values(self) -> tuple[SampledValue, ...]:
         """Signed data as received, each once, by the charger's times: for `charging/ocmf.py`."""
         kept = self._received.signed
-        return tuple(kept[text][1] for text in sorted(kept, key=lambda text: (kept[text][0], text)))
+        return tuple(kept[text][2] for text in sorted(kept, key=lambda text: (kept[text][0], text)))
 
     def _view(self) -> _View:
         if self._known is None:
@@ -153,6 +153,7 @@ class EnergyTrack:
             if view.holds(value):
                 view.runs.add(value)
                 view.last_key = key
+                view.order_is_known &= value.charger_at is not None
             else:
                 view.outside += 1
         return True
@@ -177,6 +178,7 @@ class EnergyTrack:
             values = self._sums(view, values)
         held = sorted(filter(view.holds, values), key=order_key)
         view.outside = len(values) - len(held)
+        view.order_is_known = view.clock_is_right and all(value.charger_at for value in held)
         for value in held:
             view.runs.add(value)
         view.last_key = order_key(held[-1]) if held else None
@@ -216,7 +218,7 @@ class EnergyTrack:
         return sums
 
     def _measure(self, view: _View, now_at: datetime, *, until_now: bool) -> Measured:
-        chosen = view.runs.chosen()
+        chosen = view.runs.chosen(order_is_known=view.order_is_known)
         first = chosen[0].first if chosen else _first_of(view.runs)
         last = chosen[-1].last if chosen else first
         earliest_at = self.opened_at - EARLIEST_BEFORE_OPENING
@@ -290,9 +292,11 @@ def _first_of(runs: Runs) -> RegisterValue | None:
     return runs.runs[0].first if runs.runs else None
 
 
-def _told_order(observed: Observed) -> tuple[datetime, int, datetime]:
-    stamp: Stamp = observed.stamp
-    return (stamp.received_at, observed.amount_wh, stamp.charger_at or stamp.received_at)
+def _told_order(observed: Observed) -> tuple[datetime, int, datetime, str, str, str]:
+    stamp = observed.stamp
+    charger_at = stamp.charger_at or stamp.received_at
+    said = (observed.source, observed.text, observed.unit)
+    return (stamp.received_at, observed.amount_wh, charger_at, *said)
 
 
 def _added(last: RegisterValue, value: RegisterValue) -> RegisterValue:

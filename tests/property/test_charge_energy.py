@@ -181,7 +181,8 @@ def test_lost_late_and_doubled_messages_never_bill_more_than_flowed(
     events = told_of(charge).events
     kept = data.draw(st.lists(st.sampled_from(events), max_size=2 * len(events)))
     late = [
-        replace(event, received_at=at(data.draw(st.integers(5_000, 20_000)))) for event in kept[::2]
+        replace(event, received_at=at(data.draw(st.integers(12_000, 20_000))))
+        for event in kept[::2]
     ]
     measured = track_of([*kept[1::2], *late]).settle(at(NOW_S))
     points = charge.points()

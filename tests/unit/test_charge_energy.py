@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from charging.measured import Measured, NoteKind, Source, energy_wh_max
-from charging.points import MeterSample, TransactionEnded, TransactionUpdated
+from charging.points import MeterSample, TransactionEnded, TransactionEvent, TransactionUpdated
 from charging.registers import EnergyTrack
 from ledger.errors import OutOfRange
 from tests.charge_events import OPENED_AT, POWER_W, Telling, at, kinds, value
@@ -228,6 +228,16 @@ def test_a_meter_that_begins_anew_in_mid_session_bills_both_runs() -> None:
 def test_energy_that_no_meter_recorded_around_a_reset_is_not_billed() -> None:
     told = Telling().start(10, "910000").says(70, "910300").says(190, "200").stop(250, "400")
     assert told.settle().energy_wh == 300 + 200
+
+
+def test_a_register_that_only_seems_to_begin_anew_is_not_billed_twice() -> None:
+    told = Telling().start(10, "0").says(70, "200").says(130, "100").stop(190, "300")
+    timeless = []
+    for event in told.events:
+        assert isinstance(event, TransactionEvent)
+        samples = tuple(replace(sample, taken_at=None) for sample in event.samples)
+        timeless.append(replace(event, at=None, samples=samples))
+    assert Telling(events=list(timeless)).settle().energy_wh == 300
 
 
 def test_the_same_stop_sent_twice_is_one_stop() -> None:
