@@ -19,6 +19,12 @@ WH_PER_KWH: Final = 1_000
 BPS_PER_CENT: Final = 100
 DIGITS_LEAST: Final = 2
 QUALITY_MAX: Final = 1_000
+_KINDS: Final[Mapping[tuple[str, bool], str]] = {  # By kind, and whether it was verified.
+    ("ocmf", True): "The charger's meter signed its values (OCMF), and the signature is good.",
+    ("ocmf", False): "The charger's meter signed its values (OCMF); its key is not known here.",
+    ("meter_values", True): "The charger's meter values are kept with this receipt.",
+    ("meter_values", False): "The charger's meter values, unsigned, are kept with this receipt.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,7 @@ def receipt_page(receipt: Mapping[str, object], view: SessionView) -> str:
         signer=_signer(document),
         evidence=_evidence(document),
         chain=_chain(document),
+        currency=document.get("currency", "tokens"),
     )
 
 
@@ -145,12 +152,17 @@ def _signer(document: Mapping[str, Any]) -> str:
     return "Nothing was measured, so nothing was signed."
 
 
-def _evidence(document: Mapping[str, Any]) -> str:
-    record, evidence = document.get("record"), document.get("evidence")
-    if not evidence:
-        return "The charger gave no signed meter values."
-    evidence_hash = record.get("evidenceHash") if isinstance(record, Mapping) else None
-    return f"Meter values are kept with this receipt; their hash on the chain is {evidence_hash}."
+def _evidence(document: Mapping[str, Any]) -> list[str]:
+    evidence = document.get("evidence")
+    if not isinstance(evidence, Mapping) or evidence["kind"] == "none":
+        return ["There are no meter values to show beside the record."]
+    sentences = [_KINDS[evidence["kind"], evidence["verified"] is True]]
+    sentences += [f"Signed by the key {evidence['signer']}."] if evidence.get("signer") else []
+    sentences += [f"Its hash, which is on the chain too, is {evidence['hash']}."]
+    sentences += [f"Noted: {note}." for note in evidence.get("notes", ())]
+    if left_out_wh := evidence.get("not_billed_wh"):
+        sentences.append(f"{_kwh(left_out_wh)} kWh were measured by one source and not billed.")
+    return sentences
 
 
 def _chain(document: Mapping[str, Any]) -> list[Row]:

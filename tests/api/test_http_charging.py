@@ -477,6 +477,11 @@ def test_a_receipt_is_a_page_for_whoever_prefers_one(world: World) -> None:
         "19.00 %",
         "0.808378",  # VAT: 5.063 · 19 / 119, rounded down.
         "The host&#39;s service signed what the charger reported.",
+        "Money, in EUR",
+        "signed its values (OCMF), and the signature is good.",
+        "0x" + "ee" * 32,
+        "Noted: signed_differs: 3 Wh.",
+        "0.003 kWh were measured by one source and not billed.",
         "0x" + "0a" * 32,
         "0x" + "0c" * 32,
         "wattledger verify",

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -170,6 +171,7 @@ def test_over_tls_everything_is_https(demo_copy: Path, tmp_path: Path) -> None:
     with serving(demo_copy, *map(str, words)) as (_, url):
         assert url.startswith("https://")
         port = url.rsplit(":", 1)[1]
-        response = httpx2.get(f"https://localhost:{port}/healthz", verify=str(chain_file))
+        trust = ssl.create_default_context(cafile=chain_file)
+        response = httpx2.get(f"https://localhost:{port}/healthz", verify=trust)
         assert response.status_code == 200
         assert "strict-transport-security" in response.headers
