@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from api.cli.context import Options, Outcome, data_path
+from api.cli.money import kwh, tokens
 from api.cli.progress import bars
 from api.cli.verify import chain_of
 from api.errors import BadInput
@@ -10,6 +11,7 @@ from api.jobs.audit import AuditReport, Progress, audit
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import open_community
 from api.jobs.evidence import evidence_of, read_bundle, write_bundle
+from ledger.units import NANO_PER_MICRO
 
 
 def run_audit(
@@ -30,6 +32,12 @@ def run_audit(
             "runs": report.runs,
             "statements": report.statements,
             "readings": report.readings,
+            "sessions": report.charging.sessions,
+            "session_energy_wh": report.charging.energy_wh,
+            "deposits_micro": str(report.charging.deposits_micro),
+            "paid_micro": str(report.charging.paid_micro),
+            "refunded_micro": str(report.charging.refunded_micro),
+            "remarks": [{"where": each.where, "detail": each.detail} for each in report.remarks],
             "discrepancies": [
                 {"where": each.where, "detail": each.detail} for each in report.discrepancies
             ],
@@ -76,5 +84,14 @@ def _text(report: AuditReport) -> str:
             f"from {report.readings} signed readings: {report.verdict}"
         )
     ]
+    sums = report.charging
+    if sums.sessions:
+        lines.append(
+            f"{sums.sessions} charging sessions derived again: {kwh(sums.energy_wh)} kWh, of "
+            f"{tokens(sums.deposits_micro * NANO_PER_MICRO)} deposited "
+            f"{tokens(sums.paid_micro * NANO_PER_MICRO)} paid and "
+            f"{tokens(sums.refunded_micro * NANO_PER_MICRO)} refunded"
+        )
     lines += [f"{each.where}: {each.detail}" for each in report.discrepancies]
+    lines += [f"remark: {each.where}: {each.detail}" for each in report.remarks]
     return "\n".join(lines)

@@ -5,8 +5,9 @@ The service's results are compared at the end, and never used to derive anything
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
+from api.jobs.audit_charging import Market, audit_charging
+from api.jobs.audit_report import AuditReport, Discrepancy, Progress, run_name
 from api.jobs.chain_rules import config_on, rules_of
 from api.jobs.evidence import ClaimedRun, Evidence, KnownReading
 from api.jobs.meter_book import book_of_logs
@@ -21,47 +22,14 @@ from ledger.errors import LedgerError
 from ledger.history import MarketEvent, MarketHistory, Run
 from ledger.keccak import domain_separator
 from ledger.settlement import SettlementPlan, plan_salted
-from ledger.units import NANO_PER_MICRO, AccountId, Hash32, from_unix_s, to_rfc3339, to_unix_s
+from ledger.units import NANO_PER_MICRO, AccountId, Hash32, to_rfc3339, to_unix_s
 from ledger.words import balances_of_words, commitment, deltas_root
 from metering.meters import MeterBook
 from metering.readings import MeterId, Reading
 from metering.series import Series
 from metering.signing import verify_many
 
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discrepancy:
-    """Something that is not what it was derived to be."""
-
-    where: str
-    detail: str
-
-
-@dataclass(slots=True, kw_only=True)
-class AuditReport:
-    """What an audit looked at, and everything that it found wrong."""
-
-    runs: int = 0
-    statements: int = 0
-    readings: int = 0
-    discrepancies: list[Discrepancy] = field(default_factory=list)
-
-    @property
-    def verdict(self) -> str:
-        """`ok`, or `failed` if there is any discrepancy."""
-        return "failed" if self.discrepancies else "ok"
-
-    def note(self, where: str, detail: str) -> None:
-        """Adds a discrepancy."""
-        self.discrepancies.append(Discrepancy(where=where, detail=detail))
-
-    def compare(self, where: str, what: str, stated: object, derived: object) -> None:
-        """Notes a difference."""
-        if stated != derived:
-            self.note(where, f"{what}: stated {_show(stated)}, derived {_show(derived)}")
-
+__all__ = ["AuditReport", "Discrepancy", "Progress", "audit", "run_name"]
 
 OnRun = Callable[[AuditReport, Run, SettlementPlan], None]
 
@@ -69,7 +37,7 @@ OnRun = Callable[[AuditReport, Run, SettlementPlan], None]
 def audit(
     chain: Chain, evidence: Evidence, *, progress: Progress, on_run: OnRun | None = None
 ) -> AuditReport:
-    """Re-derives all that a market settled; lists every discrepancy.
+    """Re-derives all that a market settled and all charges; lists every discrepancy.
 
     Args:
         on_run: is shown each run as the chain has it and as it was derived.
@@ -97,6 +65,8 @@ def audit(
         auditor.apply(event)
         progress("settlements", place + 1, len(events))
     auditor.check_end()
+    market = Market(token=config.token, book=book)
+    audit_charging(report, chain, evidence, market, progress=progress)
     return report
 
 
@@ -314,12 +284,3 @@ def _compare_all(
     report.compare(what + "s", "number", len(stated), len(derived))
     for account, (left_nano, right_nano) in enumerate(zip(stated, derived, strict=False)):
         report.compare(f"{what} {account}", "nano", left_nano, right_nano)
-
-
-def run_name(period_start_s: int, run: int) -> str:
-    """How a run is called in a report."""
-    return f"period {to_rfc3339(from_unix_s(period_start_s))} run {run}"
-
-
-def _show(value: object) -> str:
-    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

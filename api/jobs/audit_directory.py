@@ -96,7 +96,8 @@ def _check_index(report: AuditReport, community: Community, chain: Chain) -> Non
     on_chain = chain.block(head.number)
     report.compare("index", "its last block", head, on_chain)
     contracts = community.contracts
-    for name, address in (("market", contracts.market), ("registry", contracts.registry)):
+    names = ("market", "registry", "escrow")
+    for name, address in zip(names, contracts.followed, strict=False):
         found = read_entries(chain, address, to_block=head.number)
         _compare_index(report, f"index of the {name}", index.entries(address), found)
 

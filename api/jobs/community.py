@@ -48,6 +48,7 @@ OPERATOR = "operator"
 CHARGING = "charging"  # Opens and closes charges for the hosts.
 SIGNERS = ("owner", OPERATOR, "registrar")
 ROLES = (*SIGNERS, CHARGING, "supplier", "grid_operator", "importer", "salt")
+NO_ESCROW = Address(bytes(20))  # Of communities that were made before there was one.
 CHAIN_LAG_S = 60  # More than any sound node's clock is behind ours.
 
 
@@ -60,6 +61,16 @@ class Contracts:
     market: Address
     escrow: Address
     from_block: int
+
+    @property
+    def has_escrow(self) -> bool:
+        """Whether drivers can put deposits down."""
+        return self.escrow != NO_ESCROW
+
+    @property
+    def followed(self) -> tuple[Address, ...]:
+        """Those whose events are followed."""
+        return (self.market, self.registry, *([self.escrow] if self.has_escrow else []))
 
 
 @dataclass(kw_only=True)
@@ -142,7 +153,7 @@ class Community:
             token=Address(bytes.fromhex(facts["token"])),
             registry=Address(bytes.fromhex(facts["registry"])),
             market=Address(bytes.fromhex(facts["market"])),
-            escrow=Address(bytes.fromhex(facts["escrow"])),
+            escrow=Address(bytes.fromhex(facts.get("escrow", NO_ESCROW.hex()))),
             from_block=int(facts["from_block"]),
         )
 
@@ -196,7 +207,8 @@ class Community:
                 self.history.extend(market_events(entries))
                 registry_entries = self._entries(self.contracts.registry, self._told_block + 1)
                 self._registry_logs += [entry.log for entry in registry_entries]
-                self._tell_charges(self._entries(self.contracts.escrow, self._told_block + 1))
+                if self.contracts.has_escrow:
+                    self._tell_charges(self._entries(self.contracts.escrow, self._told_block + 1))
                 self._told_block, self._told_hash = tip.number, tip.block_hash
             return self.history
 
@@ -238,7 +250,7 @@ class Community:
         return Indexer(
             self.chain,
             self._index,
-            [contracts.market, contracts.registry, contracts.escrow],
+            contracts.followed,
             start_block=contracts.from_block,
             confirmations=self.config.chain.confirmations,
         )

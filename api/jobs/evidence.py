@@ -11,7 +11,10 @@ from typing import Any
 
 from api.datadir import storage, write_whole
 from api.errors import BadInput
+from api.jobs.bundle_fields import bytes_of, hex_of
 from api.jobs.chain_rules import SharingRules
+from api.jobs.charging_bundle import charging_from_json, charging_to_json
+from api.jobs.charging_evidence import ChargingEvidence, charging_evidence_of
 from api.jobs.community import Community, sharing_of
 from ledger.errors import LedgerError
 from ledger.json_text import parse_json
@@ -24,7 +27,8 @@ from metering.readings import SignedReading
 from metering.readings_json import parse_signed_reading
 from metering.readings_json import to_json as reading_to_json
 
-FORMAT = "wattledger.bundle/1"
+FORMAT = "wattledger.bundle/1"  # Of a community without an escrow.
+FORMAT_WITH_CHARGING = "wattledger.bundle/2"
 LATEST_S = 253_402_300_799  # The last second of the year 9999.
 
 
@@ -60,6 +64,7 @@ class Evidence:
     runs: Mapping[tuple[int, int], ClaimedRun]
     balances_nano: Sequence[int]  # As the service last knew them.
     balances_at_block: int
+    charging: ChargingEvidence | None = None  # None: there is no escrow, or no word of it.
 
 
 def evidence_of(community: Community) -> Evidence:
@@ -94,13 +99,15 @@ def evidence_of(community: Community) -> Evidence:
         runs=runs,
         balances_nano=history.balances_nano,
         balances_at_block=community.chain.head().number,
+        charging=charging_evidence_of(community),
     )
 
 
 def write_bundle(evidence: Evidence, path: Path) -> None:
     """Writes the bundle that another auditor needs: readings and salts, never a secret."""
+    charging = evidence.charging
     document = {
-        "format": FORMAT,
+        "format": FORMAT if charging is None else FORMAT_WITH_CHARGING,
         "chain_id": evidence.chain_id,
         "market": checksum_address(evidence.market),
         "keys": evidence.sharing.keys,
@@ -116,6 +123,8 @@ def write_bundle(evidence: Evidence, path: Path) -> None:
         "balances_nano": [str(nano) for nano in evidence.balances_nano],
         "balances_at_block": evidence.balances_at_block,
     }
+    if charging is not None:
+        document["charging"] = charging_to_json(charging)
     write_whole(path, json.dumps(document) + "\n")
 
 
@@ -129,16 +138,21 @@ def read_bundle(path: Path) -> Evidence:
         text = path.read_text(encoding="utf-8", errors="replace")
     try:
         document: Any = parse_json(text)
-        if document["format"] != FORMAT:
-            raise BadInput(field="format", rule=f"must be {FORMAT!r}")
+        with_charging = document["format"] == FORMAT_WITH_CHARGING
+        if not with_charging and document["format"] != FORMAT:
+            rule = f"must be {FORMAT_WITH_CHARGING!r} or {FORMAT!r}"
+            raise BadInput(field="format", rule=rule)
+        if not with_charging and "charging" in document:
+            raise BadInput(field="format", rule=f"with charging it is {FORMAT_WITH_CHARGING!r}")
         return Evidence(
             chain_id=int(document["chain_id"]),
-            market=Address(_bytes(document["market"], 20)),
+            market=Address(bytes_of(document["market"], 20)),
             sharing=SharingRules(keys=document["keys"], priorities=document["priorities"]),
             readings=list(_readings(document["readings"])),
             runs=_by_period_and_run(_runs(document["runs"])),
             balances_nano=[int(nano) for nano in document["balances_nano"]],
             balances_at_block=int(document["balances_at_block"]),
+            charging=charging_from_json(document["charging"]) if with_charging else None,
         )
     except KeyError as error:
         raise BadInput(field=str(error.args[0]), rule="is missing from the bundle") from error
@@ -172,21 +186,21 @@ def _runs(items: list[dict[str, Any]]) -> Iterator[ClaimedRun]:
             raise BadInput(field="statements", rule="has not one for each account, in order")
         if [each["account"] for each in item["statements"]] != [*range(len(item["statements"]))]:
             raise BadInput(field="statements", rule="are not one for each account, in order")
-        totals = unpack(_bytes(item["totals"]))
+        totals = unpack(bytes_of(item["totals"]))
         yield ClaimedRun(
             period_start_s=to_unix_s(parse_instant(item["period_start"])),
             run=int(item["run"]),
             salts=RunSalts(
-                accounts=[Hash32(_bytes(each["salt"], 32)) for each in item["statements"]],
-                totals=Hash32(_bytes(item["totals_salt"], 32)),
+                accounts=[Hash32(bytes_of(each["salt"], 32)) for each in item["statements"]],
+                totals=Hash32(bytes_of(item["totals_salt"], 32)),
             ),
-            prices=[WindowPrice.of_word(word) for word in unpack(_bytes(item["prices"]))],
+            prices=[WindowPrice.of_word(word) for word in unpack(bytes_of(item["prices"]))],
             totals=[
                 WindowTotals.of_words(first, second)
                 for first, second in zip(totals[::2], totals[1::2], strict=True)
             ],
             rows=[
-                [StatementRow.of_word(word) for word in unpack(_bytes(each["rows"]))]
+                [StatementRow.of_word(word) for word in unpack(bytes_of(each["rows"]))]
                 for each in item["statements"]
             ],
             amounts_nano=[int(each["amount_nano"]) for each in item["statements"]],
@@ -197,14 +211,14 @@ def _run_to_json(run: ClaimedRun) -> dict[str, Any]:
     return {
         "period_start": to_rfc3339(from_unix_s(run.period_start_s)),
         "run": run.run,
-        "totals_salt": _hex(run.salts.totals),
-        "prices": _hex(pack(price.word for price in run.prices)),
-        "totals": _hex(pack(word for total in run.totals for word in total.words)),
+        "totals_salt": hex_of(run.salts.totals),
+        "prices": hex_of(pack(price.word for price in run.prices)),
+        "totals": hex_of(pack(word for total in run.totals for word in total.words)),
         "statements": [
             {
                 "account": account,
-                "salt": _hex(salt),
-                "rows": _hex(pack(row.word for row in rows)),
+                "salt": hex_of(salt),
+                "rows": hex_of(pack(row.word for row in rows)),
                 "amount_nano": str(amount_nano),
             }
             for account, (salt, rows, amount_nano) in enumerate(
@@ -212,16 +226,3 @@ def _run_to_json(run: ClaimedRun) -> dict[str, Any]:
             )
         ],
     }
-
-
-def _bytes(text: str, size: int | None = None) -> bytes:
-    if not text.startswith("0x"):
-        raise ValueError("hex begins with 0x")
-    data = bytes.fromhex(text[2:])
-    if size is not None and len(data) != size:
-        raise ValueError(f"{size} bytes are needed, not {len(data)}")
-    return data
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()

@@ -1,0 +1,108 @@
+"""Whether a record follows from its evidence, and its evidence from the charger's messages."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Final
+
+from charging.derived_charges import DerivedSession
+from charging.errors import BadEvidence
+from charging.evidence import NO_EVIDENCE_HASH
+from charging.kept_store import UNREADABLE, KeptSession
+from charging.ocmf import signed_charge_of
+from charging.orders import ChargeRecord
+from charging.points import PointEvent
+from charging.sessions import Evidence
+from charging.settling import ChargeTerms, settled_charge
+from ledger.keccak import keccak256
+from ledger.units import from_unix_s
+
+SHOWN_CHARS_MAX: Final = 120
+_BETWEEN_RECORDS: Final = re.compile(r"\n(?=OCMF\|)")
+
+
+def problems_of_evidence(
+    record: ChargeRecord, evidence: Evidence | None, public_key: str | None
+) -> Iterator[str]:
+    """What is wrong with a stored evidence, by itself and beside its record.
+
+    Args:
+        public_key: the charger's configured one, if it has one.
+    """
+    if evidence is None:
+        yield "its evidence is missing"
+        return
+    found_hash = keccak256(evidence.text.encode()) if evidence.text else NO_EVIDENCE_HASH
+    if not found_hash == evidence.hash == record.evidence_hash:
+        yield "its evidence is not what its record's evidence hash says"
+    if evidence.kind != "ocmf":
+        if evidence.verified:
+            yield "its evidence is not signed, and is said to be verified"
+        return
+    try:
+        signed = signed_charge_of(_BETWEEN_RECORDS.split(evidence.text), public_key)
+    except BadEvidence as error:
+        yield f"its signed values are not the charger's: {error}"
+        return
+    if (evidence.verified, evidence.signer) != (signed.verified, signed.public_key):
+        yield "its signed values were verified by another key than is said"
+    if record.energy_wh > signed.energy_wh:
+        yield f"{record.energy_wh} Wh were billed, and {signed.energy_wh} Wh are signed"
+
+
+def problems_of_messages(
+    kept: KeptSession, derived: DerivedSession, public_key: str | None
+) -> Iterator[str]:
+    """What its charger's messages come to, compared with what is stored."""
+    session = kept.session
+    record, evidence = session.record, session.evidence
+    if record is None or evidence is None or session.transaction_no is None:
+        return
+    events: list[PointEvent] = []
+    for place, message in enumerate(kept.messages, start=1):
+        try:
+            events.append(message.event())
+        except ValueError as error:
+            yield f"message {place} of its charger {error}"
+            return
+    if not 0 < evidence.message_count <= len(events):
+        yield (
+            f"its record was made from {evidence.message_count} messages of its charger, "
+            f"{len(events)} are kept"
+        )
+        return
+    terms = ChargeTerms(
+        session_id=session.session_id,
+        tariff=derived.order.tariff,
+        last_wh=derived.last_wh,
+        power_w=derived.power_w,
+        opened_at=from_unix_s(derived.opened_s),
+        public_key=public_key,
+    )
+    try:
+        again, proof = settled_charge(
+            terms,
+            terms.track(events[: evidence.message_count]),
+            message_count=evidence.message_count,
+            now_at=from_unix_s(evidence.settled_s),
+        )
+    except UNREADABLE as error:
+        yield f"its charger's messages give no record: {error}"
+        return
+    yield from _differences("record", record, again)
+    yield from _differences("evidence", evidence, proof)
+
+
+def _differences(what: str, stored: ChargeRecord | Evidence, again: object) -> Iterator[str]:
+    for field in fields(stored):
+        was, now = getattr(stored, field.name), getattr(again, field.name)
+        if was != now:
+            yield (
+                f"its charger's messages give another {what}: "
+                f"{field.name} {_show(was)}, derived {_show(now)}"
+            )
+
+
+def _show(value: object) -> str:
+    text = "0x" + value.hex() if isinstance(value, bytes) else str(value)
+    return text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
