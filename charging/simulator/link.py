@@ -23,6 +23,7 @@ CLOSE_TIMEOUT_S: Final = 2
 RETRY_MS: Final = 250  # Before the first attempt to reconnect; doubled for each further one.
 RETRY_DOUBLINGS: Final = 7
 FRAME_BYTES_MAX: Final = 2**20
+HTTP_BAD_REQUEST: Final = 400
 HTTP_UNAUTHORIZED: Final = 401
 HTTP_FORBIDDEN: Final = 403
 HTTP_NOT_FOUND: Final = 404
@@ -90,7 +91,7 @@ class Link:
     @property
     def online(self) -> bool:
         """Whether messages go out now."""
-        return self._ready
+        return self._ready and self._wire is not None and not self._wire.lost
 
     async def open(self) -> None:
         """Dials for the first time, and returns when the central system has accepted us.
@@ -113,8 +114,8 @@ class Link:
 
     async def wire(self) -> Wire:
         """The connection, as soon as there is one."""
-        await self._changes.until(lambda: self._ready)
-        assert self._wire is not None  # noqa: S101 (ready means that there is one)
+        await self._changes.until(lambda: self.online)
+        assert self._wire is not None  # noqa: S101 (online means that there is one)
         return self._wire
 
     def hold(self) -> None:
@@ -224,6 +225,7 @@ class Link:
 
 def _refused(line: Line, status: int) -> PointRefused:
     reasons = {
+        HTTP_BAD_REQUEST: f"it does not speak {line.subprotocol}",
         HTTP_UNAUTHORIZED: "wrong password, or no charge point of this id is known there",
         HTTP_FORBIDDEN: "this charge point is not allowed there, or the address is not OCPP's",
         HTTP_NOT_FOUND: "there is no OCPP at this address, or no charge point of this id",

@@ -332,7 +332,7 @@ class ChargePoint:
         if at is not None:
             await self.clock.reach(at)
         stated_at = at or self.clock.now_at()
-        if stated_at < connector.measured_at and at is not None:
+        if at is not None and at < connector.measured_at and not connector.driven:
             raise BadScript(field="at", rule=f"not before {connector.measured_at}")
         return max(stated_at, connector.measured_at)
 

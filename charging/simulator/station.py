@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from charging.simulator.backlog import CALL_TIMEOUT_S, Backlog
@@ -83,7 +83,7 @@ class Station:
         """
         await self.link.open()
         self.spawn(self.backlog.run())
-        self.spawn(self._beat())
+        self.spawn(self._beat(self.clock.now_at()))
 
     async def close(self) -> None:
         """Hangs up and ends all background tasks."""
@@ -160,9 +160,10 @@ class Station:
         """A heartbeat interval of 0 leaves it to us (OCPP 1.6 section 6.2)."""
         self.settings[HEARTBEAT] = seconds if may_be(HEARTBEAT, seconds) else HEARTBEAT_S
 
-    async def _beat(self) -> None:
+    async def _beat(self, due_at: datetime) -> None:
         while True:
-            await self.clock.sleep_until(self.clock.now_at() + self.settings[HEARTBEAT] * SECOND)
+            due_at = max(due_at + self.settings[HEARTBEAT] * SECOND, self.clock.now_at())
+            await self.clock.sleep_until(due_at)
             await self.teller.say(self.dialect.heartbeat())
 
     def _come_back_after(self, transaction: Transaction) -> None:

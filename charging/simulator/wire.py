@@ -76,7 +76,7 @@ class Wire:
         self._checks_schemas = checks_schemas
         self._turn = asyncio.Lock()
         self._answers: dict[str, asyncio.Future[Payload]] = {}
-        self._lost = False
+        self.lost = False
 
     async def call(self, message: Message, *, message_id: str, timeout_s: int) -> Payload:
         """Sends a call and waits for its answer.
@@ -109,7 +109,7 @@ class Wire:
         """
         from websockets.exceptions import ConnectionClosed  # noqa: PLC0415
 
-        if self._lost:
+        if self.lost:
             raise LineLost
         try:
             await self._socket.send(frame)
@@ -126,14 +126,14 @@ class Wire:
         except (ConnectionClosed, LineLost):
             pass
         finally:
-            self._lost = True
+            self.lost = True
             for answer in self._answers.values():
                 if not answer.done():
                     answer.set_exception(LineLost())
 
     def cut(self) -> None:
         """Ends the connection as a pulled plug does: without a closing frame."""
-        self._lost = True
+        self.lost = True
         self._socket.transport.abort()
 
     async def _take(self, frame: str | bytes) -> None:
