@@ -9,7 +9,7 @@ from api.schemas.health import Problem
 from ledger.errors import LedgerError
 
 _SCHEMA = Problem.model_json_schema()
-ANYWHERE = (TooLarge, RateLimited, Internal, StorageFailed, TimedOut)
+ANYWHERE: tuple[type[LedgerError], ...] = (TooLarge, RateLimited, Internal, StorageFailed, TimedOut)
 Responses = dict[int | str, dict[str, Any]]
 
 
