@@ -12,6 +12,9 @@ interface Vm {
 
     function getBlockTimestamp() external view returns (uint256);
     function chainId(uint256) external;
+    function startPrank(address) external;
+    function stopPrank() external;
+    function etch(address target, bytes calldata code) external;
     function expectRevert(bytes calldata) external;
     function expectPartialRevert(bytes4) external;
     function expectEmit(address emitter) external;
