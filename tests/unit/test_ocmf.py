@@ -87,7 +87,7 @@ def test_times_status_serial_and_page_are_read() -> None:
         (ec.BrainpoolP256R1(), "ECDSA-brainpool256r1-SHA256"),
         (ec.BrainpoolP384R1(), "ECDSA-brainpoolP384r1-SHA256"),
     ],
-    ids=str,
+    ids=lambda each: getattr(each, "name", str(each)),
 )
 def test_meters_of_every_curve_are_verified(curve: ec.EllipticCurve, algorithm: str | None) -> None:
     meter = OcmfMeter(curve=curve, algorithm=algorithm)
