@@ -7,6 +7,7 @@ from typing import Final
 from api.auth_store import AuthStore
 from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
+from api.jobs.settling import PACE_S, Settling
 from api.service import Service
 from api.sign_in import SignIn
 
@@ -15,16 +16,20 @@ AT_HOME: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 @asynccontextmanager
 async def serve_community(
-    community: Community, *, known_as: Iterable[str] = AT_HOME
+    community: Community, *, known_as: Iterable[str] = AT_HOME, settle_every_s: float = PACE_S
 ) -> AsyncIterator[Service]:
     """A running service over an opened community.
 
     Args:
         known_as: hosts, with or without port, that people may sign in at.
+        settle_every_s: how often it looks for what is due.
     """
     from api.jobs.charging.runtime import Runtime  # noqa: PLC0415 (brings OCPP along)
 
-    async with Runtime(community) as runtime:
+    async with (
+        Runtime(community) as runtime,
+        Settling(community, pace_s=settle_every_s) as settling,
+    ):
         yield Service(
             community=community,
             market=MarketDesk(community),
@@ -39,5 +44,5 @@ async def serve_community(
                 known_as=frozenset(name.lower() for name in known_as),
             ),
             now=community.system_now,
-            problems=runtime.problems,
+            problems=lambda: [*runtime.problems(), *settling.problems()],
         )

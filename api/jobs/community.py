@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,6 +89,25 @@ class Community:
     _registry_logs: list[Log] = field(default_factory=list)
     charges: EscrowHistory = field(default_factory=EscrowHistory)
     _guard: threading.Lock = field(default_factory=threading.Lock)  # One follows at a time.
+    intake_guard: threading.Lock = field(default_factory=threading.Lock)  # Intake or planning.
+    pause: Callable[[float], None] = time.sleep  # Between two looks at what is to be confirmed.
+
+    def beside(self, *, pause: Callable[[float], None]) -> "Community":
+        """The same community for another thread: its history and its outbox are that thread's own.
+
+        Args:
+            pause: waits; whatever it raises ends the waiting.
+        """
+        return Community(
+            directory=self.directory,
+            config=self.config,
+            keys=self.keys,
+            engine=self.engine,
+            chain=self.chain,
+            read_only=self.read_only,
+            intake_guard=self.intake_guard,
+            pause=pause,
+        )
 
     @cached_property
     def readings(self) -> ReadingStore:
@@ -143,6 +162,7 @@ class Community:
             now=system_now,
             policy=Policy(confirmations=self.config.chain.confirmations),
             set_time=set_time,
+            pause=self.pause,
         )
 
     @cached_property

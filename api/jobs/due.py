@@ -25,12 +25,13 @@ class DueRun:
 class DueRuns:
     """What is due in one community, up to an instant.
 
-    Where the chain's clock follows the data, time is moved to when a run is due; else a run waits.
+    Where time may be moved, it is moved to when a run is due; else a run waits.
     """
 
-    def __init__(self, community: Community, *, until_s: int | None) -> None:
+    def __init__(self, community: Community, *, until_s: int | None, moves_time: bool) -> None:
         self._community = community
         self._follows_data = community.config.chain.clock == "data"
+        self._moves_time = moves_time
         self._until_s = until_s
         self._dirty: set[int] | None = None  # Final periods that readings have touched since.
 
@@ -73,7 +74,7 @@ class DueRuns:
 
     def _due(self, period_start_s: int, run: int, due_s: int) -> Iterator[DueRun]:
         now_s = self._community.now_s()
-        if self._follows_data:
+        if self._moves_time:
             at_s = cutoff_at_s = max(now_s + 1, due_s)
             is_due = self._until_s is None or at_s <= self._until_s
         else:
@@ -89,7 +90,7 @@ class DueRuns:
 
     def _known_until(self) -> datetime | None:
         """What is accepted later does not count for a run that is begun now."""
-        return None if self._follows_data else from_unix_s(self._cutoff_s())
+        return None if self._moves_time else from_unix_s(self._cutoff_s())
 
     # First runs.
 

@@ -49,10 +49,13 @@ class SettlementFailed(LedgerError):
 class SettlementLoop:
     """Settles a community's periods and revisions up to an instant."""
 
-    def __init__(self, community: Community, *, until_s: int | None = None) -> None:
+    def __init__(
+        self, community: Community, *, until_s: int | None = None, may_move_time: bool = True
+    ) -> None:
+        """`may_move_time`: a chain whose clock follows the data is moved to when a run is due."""
         self._community = community
-        self._follows_data = community.config.chain.clock == "data"
-        self._due = DueRuns(community, until_s=until_s)
+        self._moves_time = may_move_time and community.config.chain.clock == "data"
+        self._due = DueRuns(community, until_s=until_s, moves_time=self._moves_time)
         self.alarm: LedgerError | None = None  # Why a run that is due is not proposed.
 
     def run(self) -> Iterator[Settled]:
@@ -75,6 +78,10 @@ class SettlementLoop:
         return self._due.first_runs_left()
 
     def _begin(self) -> StoredRun | None:
+        with self._community.intake_guard:  # What comes in now is after the cutoff.
+            return self._plan_next()
+
+    def _plan_next(self) -> StoredRun | None:
         self.alarm = None
         community = self._community
         history, book = community.refresh(), community.book()
@@ -162,7 +169,7 @@ class SettlementLoop:
             if community.now_s() > at_s + schedule.finalize_within_s:
                 self._mark(run, "given_up")
                 return None
-            if not self._follows_data and community.next_block_from_s() < at_s:
+            if not self._moves_time and community.next_block_from_s() < at_s:
                 return None
             intent = community.intent(
                 key,

@@ -1,0 +1,99 @@
+"""The settlement loop of a service: windows close on the clock and periods settle by themselves.
+
+It runs in a thread of its own, because a run waits for its confirmations. What is begun is in the
+database before it is sent, so it can be stopped at any point and is taken up at the next start. A
+chain whose clock follows the data is settled up to the time that it shows, and never moved on.
+"""
+
+import asyncio
+import logging
+import threading
+from typing import Final, Self
+
+from api.jobs.community import Community
+from api.jobs.opening import database_failures_named
+from api.jobs.settle import SettlementFailed, SettlementLoop
+from ledger.chain.errors import ChainUnavailable
+from ledger.errors import LedgerError
+from ledger.outbox_states import IntentUnsettled, State
+from ledger.units import from_unix_s, to_rfc3339
+
+PACE_S: Final = 5.0  # Between two looks at what is due.
+BACK_OFF_S_MAX: Final = 300.0  # A run that is refused or cannot be paid is tried so rarely at last.
+CHAIN_BACK_OFF_S_MAX: Final = 30.0
+log = logging.getLogger(__name__)
+
+
+class _Ending(Exception):
+    """The service ends; whatever waits stops waiting."""
+
+
+class Settling:
+    """Settles what is due while it is open."""
+
+    def __init__(self, community: Community, *, pace_s: float = PACE_S) -> None:
+        self._community = community.beside(pause=self._pause)
+        self._pace_s = pace_s
+        self._ending = threading.Event()
+        self._problem: LedgerError | None = None
+        self._alarm: LedgerError | None = None  # The problem, if money is missing for what is due.
+        self._thread = threading.Thread(target=self._run, name="settling", daemon=True)
+
+    async def __aenter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._ending.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def problems(self) -> list[str]:
+        """What holds the settlement up now, in one line each; empty when all is well."""
+        if not self._thread.is_alive() and not self._ending.is_set():
+            return ["settlement: has ended; the log says why"]
+        problem = self._problem
+        if problem is None:
+            return []
+        # Everybody may read this: files, addresses and endpoints are for the log.
+        is_about_the_market = problem is self._alarm or isinstance(problem, SettlementFailed)
+        return [f"settlement: {problem if is_about_the_market else problem.code}"]
+
+    # The thread.
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._ending.is_set():
+            problem = self._settle()
+            if problem is not None and str(problem) != str(self._problem):
+                log.warning("settlement: %s", problem)
+            self._problem = problem
+            failures = 0 if problem is None else failures + 1
+            self._ending.wait(self._wait_s(problem, failures))
+
+    def _settle(self) -> LedgerError | None:
+        """Settles until nothing is due; what went wrong, or why something due is not proposed."""
+        loop = SettlementLoop(self._community, may_move_time=False)
+        try:
+            with database_failures_named(self._community.database):
+                for settled in loop.run():
+                    start = to_rfc3339(from_unix_s(settled.period_start_s))
+                    log.info("settled period %s run %d", start, settled.run)
+                    if self._ending.is_set():
+                        break
+        except _Ending:
+            return None
+        except LedgerError as problem:
+            if isinstance(problem, IntentUnsettled) and problem.state == State.MINED:
+                return None  # It takes its confirmations, and is taken up next time.
+            return problem
+        self._alarm = loop.alarm
+        return loop.alarm
+
+    def _wait_s(self, problem: LedgerError | None, failures: int) -> float:
+        is_chain = isinstance(problem, ChainUnavailable)
+        most_s = CHAIN_BACK_OFF_S_MAX if is_chain else BACK_OFF_S_MAX
+        return min(self._pace_s * (1 << min(failures, 16)), max(most_s, self._pace_s))
+
+    def _pause(self, seconds: float) -> None:
+        if self._ending.wait(seconds):
+            raise _Ending
