@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     database_url: str | None = None  # sqlite:///… or postgresql+psycopg://…
     rpc_timeout_s: int = Field(default=30, ge=1)
     charger_password: SecretStr | None = None  # Of `simulate-charger`.
+    wallet_password: SecretStr | None = None  # Of `charge`'s key file.
 
 
 def read_settings() -> Settings:

@@ -10,6 +10,7 @@ import typer
 
 from api.cli.charger import simulate_charger
 from api.cli.context import DataDirOption, JsonOption, Options, finish, options_of
+from api.cli.driver import charge
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
 DEBUG_VARIABLE = "WATTLEDGER_DEBUG"
@@ -231,18 +232,21 @@ def statement(
 @app.command()
 def verify(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A statement file.")],
+    file: Annotated[Path, typer.Argument(help="A statement or receipt file.")],
     rpc: Annotated[str | None, typer.Option(help="Compare with this JSON-RPC endpoint.")] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a statement file: rows, amount, leaf, proof, prices, and what the chain says.
+    """Check a statement or a charge's receipt: all of it again, and what the chain says.
 
-    Exit 0 only if everything agrees and it was compared with a chain.
+    Of a statement rows, amount, leaf, proof and prices; of a receipt signatures, evidence, energy,
+    cost and refund. Exit 0 only if everything agrees and it was compared with a chain.
 
-    Example:
+    Examples:
 
         wattledger verify statements/3-20160601T000000Z.json
+
+        wattledger verify receipt.json --rpc http://127.0.0.1:8000/rpc
     """
     from api.cli.verify import run_verify  # noqa: PLC0415
 
@@ -280,6 +284,7 @@ def audit(
     finish(options, run_audit(options, rpc, bundle, export))
 
 
+app.command()(charge)
 app.command("simulate-charger")(simulate_charger)
 
 

@@ -48,13 +48,14 @@ class EscrowFacts:
         if not self._chain.code(self.address):
             return "no contract at this address"
         try:
-            _ = self._token
+            _ = self.token
         except (ContractReverted, BadAbiValue) as error:
             return f"not a ChargingEscrow: {error}"
         return None
 
     @cached_property
-    def _token(self) -> Address:
+    def token(self) -> Address:
+        """The settlement token."""
         return escrow.EscrowReader(self._chain, self.address).token()
 
     def of(self, receipt: ReceiptFile) -> SessionFacts:
@@ -156,7 +157,7 @@ class EscrowFacts:
                 break
             if event is not None and event.name == "Owed" and event.arguments["owed"] == driver:
                 owed.append(event.arguments["amountMicro"])
-            moved = settlement_token.event_of(log) if log.address == self._token else None
+            moved = settlement_token.event_of(log) if log.address == self.token else None
             if moved is not None and moved.name == "Transfer":
                 parties = (moved.arguments["from"], moved.arguments["to"])
                 if parties == (self.address, driver):
