@@ -64,6 +64,14 @@ contract LaneProofs is Forge {
         _revertsFor(5, old, d);
     }
 
+    /// @dev No product of a cap overflows in {LaneBalances}; `_payHolds` takes it from here, because a
+    /// division of 256 bits is hopeless in bits and easy in integers.
+    /// @custom:halmos --solver-command "python tests/forge/integers.py"
+    function check_cap_products_do_not_overflow(uint256 capNano) public pure {
+        vm.assume(capNano <= Plain.BALANCE_NANO_MAX);
+        assert(_productsFit(capNano));
+    }
+
     /// @dev Account 0 pays account 1, any amount from any balances.
     function check_cap_of_accounts_0_and_1(uint64 have0, uint64 have1, uint64 nano, uint256 capNano)
         public
@@ -234,6 +242,9 @@ contract LaneProofs is Forge {
     ) private {
         vm.assume(_and(have <= Plain.BALANCE_NANO_MAX, haveNext <= Plain.BALANCE_NANO_MAX));
         vm.assume(nano <= Plain.BALANCE_NANO_MAX);
+        // Proved for all caps by check_cap_products_do_not_overflow; a larger one is clipped.
+        vm.assume(_or(memberCapNano > Plain.BALANCE_NANO_MAX, _productsFit(memberCapNano)));
+        vm.assume(_or(supplierCapNano > Plain.BALANCE_NANO_MAX, _productsFit(supplierCapNano)));
         lanes.setWord(0, _plus(uint256(have) << (64 * from), uint256(haveNext) << (64 * from + 64)));
         uint256[] memory words = new uint256[](1);
         unchecked {
@@ -270,6 +281,26 @@ contract LaneProofs is Forge {
     function _and(bool a, bool b) private pure returns (bool both) {
         assembly {
             both := and(a, b)
+        }
+    }
+
+    function _or(bool a, bool b) private pure returns (bool either) {
+        assembly {
+            either := or(a, b)
+        }
+    }
+
+    /// @dev As the compiler asks it, of the three products in {LaneBalances}.
+    function _productsFit(uint256 capNano) private pure returns (bool) {
+        bool ceiling = _productFits(DeltaWords.ONES, capNano);
+        bool members = _productFits(capNano, 2 ** 128 + 2 ** 192);
+        bool suppliers = _productFits(capNano, 1 + 2 ** 64);
+        return _and(ceiling, _and(members, suppliers));
+    }
+
+    function _productFits(uint256 a, uint256 b) private pure returns (bool fits) {
+        assembly {
+            fits := or(iszero(a), eq(b, div(mul(a, b), a)))
         }
     }
 
