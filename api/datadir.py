@@ -25,6 +25,7 @@ _CONTENTS = (
     "wattledger.db*",
     "chain",
     "statements",
+    "receipts",
     _KEYS,
     PICTURE,
     "*" + _PART,
@@ -52,6 +53,11 @@ class DataDir:
     def statements_path(self) -> Path:
         """Where statement files are written by default."""
         return self.path / "statements"
+
+    @property
+    def receipts_path(self) -> Path:
+        """Where a demo writes the receipts of its charges."""
+        return self.path / "receipts"
 
     @property
     def picture_path(self) -> Path:

@@ -1,11 +1,9 @@
 """The format `registers-csv`: cumulative registers in kWh, one meter and instant a line.
 
-Columns `meter_id, ts_utc, grid_import_kwh, grid_export_kwh` in any order, others are ignored. A row
-is one line; quotes are understood, line breaks inside them are not, so that a stray quote spoils
-its own line only. The file is read once, line by line, and kept as columns of integers.
+Columns `meter_id, ts_utc, grid_import_kwh, grid_export_kwh` in any order, others are ignored. The
+file is read once, line by line, and kept as columns of integers.
 """
 
-import csv
 import re
 from array import array
 from collections.abc import Callable, Iterator
@@ -14,22 +12,18 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import BinaryIO, Final
 
-from ledger.errors import LedgerError
 from ledger.units import REGISTER_WH_MAX, from_unix_s, to_unix_s
+from metering.csv_rows import read_rows
 from metering.errors import (
     BadRow,
-    EmptyFile,
-    MissingColumn,
     Problem,
     RegisterOutOfRange,
-    UnknownFormat,
     UnknownMeter,
 )
 from metering.instants import parse_instant
 from metering.readings import MeterId, Reading
 
 COLUMNS: Final = ("meter_id", "ts_utc", "grid_import_kwh", "grid_export_kwh")
-LINE_BYTES_MAX: Final = 65_536
 CELL_CHARS_MAX: Final = 40
 _ABSENT: Final = -1  # An empty register cell, inside this module only.
 _WH_PER_KWH: Final = Decimal(1000)
@@ -149,26 +143,8 @@ def read_registers(source: BinaryIO) -> RegistersFile:
         MissingColumn: the header lacks one of `COLUMNS`.
         UnknownFormat: not a text file of lines.
     """
-    texts = _lines(source)
-    header = next(texts, None)
-    if header is None:
-        raise EmptyFile
-    names, places = _places(header[1])
-    columns, problems, rows = _Columns(), list[Problem](), 0
-    for line, text in texts:
-        if not text.strip():
-            continue
-        rows += 1
-        try:
-            cells = _cells(text)
-            if len(cells) != names:
-                raise BadRow(rule=f"the header has {names} cells, this line {len(cells)}")
-            columns.add(line, [cells[place].strip() for place in places])
-        except LedgerError as error:
-            problems.append(Problem(position=line, error=error.with_traceback(None)))
-    if not rows:
-        raise EmptyFile
-    return RegistersFile(columns, problems)
+    columns = _Columns()
+    return RegistersFile(columns, read_rows(source, COLUMNS, columns.add))
 
 
 def parse_register_wh(text: str) -> int:
@@ -190,36 +166,3 @@ def parse_register_wh(text: str) -> int:
     if not 0 <= register_wh <= REGISTER_WH_MAX:
         raise RegisterOutOfRange(register_wh=register_wh, register_wh_max=REGISTER_WH_MAX)
     return register_wh
-
-
-def _lines(source: BinaryIO) -> Iterator[tuple[int, str]]:
-    line = 0
-    while raw := source.readline(LINE_BYTES_MAX + 1):
-        line += 1
-        if len(raw) > LINE_BYTES_MAX:
-            raise UnknownFormat(rule=f"line {line} has more than {LINE_BYTES_MAX} bytes")
-        # What is not UTF-8 becomes U+FFFD, which no number, time or label may hold.
-        yield line, raw.decode("utf-8-sig" if line == 1 else "utf-8", "replace")
-
-
-def _places(header: str) -> tuple[int, list[int]]:
-    if "\0" in header or "\ufffd" in header:
-        raise UnknownFormat(rule="the first line is not UTF-8 text")
-    if not header.strip():
-        raise UnknownFormat(rule="the first line is empty; it must name the columns")
-    names = [name.strip() for name in _cells(header)]
-    for column in COLUMNS:
-        if column not in names:
-            raise MissingColumn(column=column)
-        if names.count(column) > 1:
-            raise UnknownFormat(rule=f"column {column} is named twice")
-    return len(names), [names.index(column) for column in COLUMNS]
-
-
-def _cells(text: str) -> list[str]:
-    if '"' not in text:
-        return text.rstrip("\r\n").split(",")
-    try:
-        return next(csv.reader([text.rstrip("\r\n")], strict=True), [])
-    except csv.Error as error:
-        raise BadRow(rule=f"not a line of CSV: {error}") from error

@@ -1,25 +1,34 @@
 """`wattledger demo`: runs the job and says what came of it."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from api.cli.context import Options, Outcome, data_path
-from api.cli.money import kwh, per_kwh, tokens
+from api.cli.money import kwh, per_kwh, tokens, tokens_exact
 from api.cli.progress import bars
-from api.errors import BadInput
 from api.jobs.demo import DemoResult, demo_file, run_demo_job
+from api.jobs.demo_charging import charging_file, shifted
 from api.jobs.picture import busiest_day, draw_day
 from api.jobs.summary import Summary, summarize
 
+NO_CHARGING = "none"
 
-def run_demo(options: Options, *, registers: Path | None, charging: str, days: int) -> Outcome:
+
+def run_demo(
+    options: Options, *, registers: Path | None, charging: str | None, days: int
+) -> Outcome:
     """Does the demo; passed if nothing is wrong anywhere."""
-    if charging != "none":
-        raise BadInput(field="--charging", rule="there is no escrow yet: only none is accepted")
     started_s = time.monotonic()
+    sessions = charging_file() if charging is None else Path(charging)
     with bars(shown=not options.as_json) as progress:
         result = run_demo_job(
-            registers or demo_file(), data_path(options), days=days, progress=progress
+            registers or demo_file(),
+            data_path(options),
+            days=days,
+            charging=None if charging == NO_CHARGING else sessions,
+            progress=progress,
         )
     try:
         summary = summarize(result, started_s=started_s)
@@ -30,6 +39,7 @@ def run_demo(options: Options, *, registers: Path | None, charging: str, days: i
             and not result.failed_statements
             and result.alarm is None
             and result.imported.accepted
+            and not (result.charging and result.charging.failed)
         )
         return Outcome(
             document={**summary.document, "picture": str(picture) if picture else None},
@@ -50,7 +60,7 @@ def _draw(result: DemoResult) -> Path | None:
 
 
 def _text(result: DemoResult, summary: Summary, picture: Path | None) -> str:
-    document = summary.document
+    document, directory = summary.document, result.community.directory
     saved_nano = sum(home.saved_nano for home in summary.homes)
     tariff = result.community.config.tariff
     run = next(iter(result.community.settlements.runs()), None)
@@ -80,6 +90,7 @@ def _text(result: DemoResult, summary: Summary, picture: Path | None) -> str:
             f"statements  {document['statements_verified']} of {result.statements} verified "
             "against the chain: rows, amount, leaf, proof, prices, delta"
         ),
+        *_charges(result, document),
         f"money       all balance changes sum to {document['money_sum_nano']} nano",
         (
             f"gas         {document['gas_per_member']} a member to settle a day "
@@ -95,7 +106,36 @@ def _text(result: DemoResult, summary: Summary, picture: Path | None) -> str:
     if picture:
         lines.append(f"picture     {picture}")
     lines.append(f"try         wattledger verify {_example(result)}")
+    if result.charging and (receipts := sorted(directory.receipts_path.glob("*.json"))):
+        lines.append(f"            wattledger verify {receipts[0]}")
     return "\n".join(lines)
+
+
+def _charges(result: DemoResult, document: Mapping[str, Any]) -> list[str]:
+    """What became of the deposits."""
+    charging = result.charging
+    if charging is None:
+        return []
+    plan = charging.plan
+    sums = [tokens_exact(int(document[f"{name}_micro"])) for name in ("deposits", "paid")]
+    cut = f", {plan.cut_short} stays cut to a day" if plan.cut_short else ""
+    return [
+        (
+            f"charges     {document['sessions']} at {len(plan.chargers)} charge points by OCPP, "
+            f"{kwh(document['session_energy_wh'])} kWh, of which {kwh(charging.sun_wh)} kWh are "
+            f"neighbours' sun; times moved {shifted(plan)}{cut}"
+        ),
+        (
+            f"deposits    {sums[0]} = {sums[1]} paid to the host + "
+            f"{tokens_exact(int(document['refunded_micro']))} refunded, exactly; "
+            f"{charging.verified} receipts verified"
+        ),
+        (
+            "refund      in the driver's wallet "
+            f"{document['refund_blocks_max']} block after the charger's stop message, "
+            f"{document['refund_ms_median']} ms (median)"
+        ),
+    ]
 
 
 def _table(summary: Summary) -> str:
@@ -150,6 +190,15 @@ def _problems(result: DemoResult) -> list[str]:
     ]
     if len(result.imported.rejected) > len(shown):
         shown.append(f"rejected    and {len(result.imported.rejected) - len(shown)} more")
+    if result.charging:
+        problems = result.charging.plan.problems
+        if problems:
+            first = problems[0]
+            shown.append(
+                f"rejected    {len(problems)} rows of the sessions' file; "
+                f"line {first.position}: {first.error}"
+            )
+        shown += [f"wrong       charge of {failed}" for failed in result.charging.failed[:10]]
     shown += [f"wrong       {name} does not verify" for name in result.failed_statements[:10]]
     if result.audit:
         shown += [f"wrong       {d.where}: {d.detail}" for d in result.audit.discrepancies[:10]]

@@ -23,6 +23,14 @@ from api.jobs.audit import AuditReport
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community, stored_config
 from api.jobs.create import create_community
+from api.jobs.demo_charging import (
+    ChargingPlan,
+    ChargingResult,
+    charger_sections,
+    plan_of,
+    play_sessions,
+)
+from api.jobs.demo_receipts import write_receipts
 from api.jobs.intake import ImportReport, import_registers
 from api.jobs.opening import LEAD_S, empty_database
 from api.jobs.settle import Settled, SettlementLoop
@@ -46,6 +54,7 @@ LIMIT_W = 250_000  # Of each home's connection.
 LIMIT_TOLERANCE_WH = 200
 DEMO_FILE = "konstanz_registers_60min_2016-06_2016-10.csv"
 DEMO_NAME = "Demo"
+HOST_NAME = "Charging"
 TOKEN_NANO = MICRO_PER_TOKEN * NANO_PER_MICRO
 Progress = Callable[[str, int, int], None]
 
@@ -72,6 +81,7 @@ class DemoResult:
     settled: list[Settled] = field(default_factory=list)
     statements: int = 0
     failed_statements: list[str] = field(default_factory=list)
+    charging: ChargingResult | None = None
     audit: AuditReport | None = None
     alarm: LedgerError | None = None
 
@@ -135,9 +145,19 @@ def _rise(registers_wh: list[int]) -> int:
     return max(registers_wh, default=0) - min(registers_wh, default=0)
 
 
-def config_of_shape(shape: RegistersShape) -> CommunityConfig:
-    """A community in which every meter is a home with a deposit that covers its import."""
+def config_of_shape(shape: RegistersShape, charging: ChargingPlan | None = None) -> CommunityConfig:
+    """A community in which every meter is a home with a deposit that covers its import.
+
+    All charge points are one more account's, which comes after the homes.
+    """
     tariff = TariffSection()
+    host = FIRST_MEMBER + len(shape.labels)
+    chargers = charger_sections(charging, host=host) if charging else []
+    hosts = []
+    if charging:
+        needed_nano = charging.energy_wh * tariff.grid_import_per_kwh
+        hosts.append(AccountSection(name=HOST_NAME, deposit_micro=_deposit_micro(needed_nano)))
+    limit_w = max(LIMIT_W, sum(each.power_w * each.connectors for each in chargers))
     first_at: datetime = from_unix_s(shape.first_day_s)
     exports_nano = sum(shape.export_wh.values()) * tariff.grid_export_per_kwh
     return CommunityConfig(
@@ -147,7 +167,7 @@ def config_of_shape(shape: RegistersShape) -> CommunityConfig:
             first_period_start=first_at,
             window_s=shape.window_s,
             period_windows=DAY_S // shape.window_s,
-            debit_max_wh=LIMIT_W * shape.window_s // 3_600 + LIMIT_TOLERANCE_WH,
+            debit_max_wh=limit_w * shape.window_s // 3_600 + LIMIT_TOLERANCE_WH,
         ),
         tariff=tariff,
         supplier=AccountSection(name="Supplier", deposit_micro=_deposit_micro(exports_nano)),
@@ -157,7 +177,9 @@ def config_of_shape(shape: RegistersShape) -> CommunityConfig:
                 deposit_micro=_deposit_micro(shape.import_wh[label] * tariff.grid_import_per_kwh),
             )
             for label in shape.labels
-        ],
+        ]
+        + hosts,
+        chargers=chargers,
         meters=[
             MeterSection.model_validate({"label": label, "account": account, "limit_w": LIMIT_W})
             for account, label in enumerate(shape.labels, start=FIRST_MEMBER)
@@ -171,19 +193,34 @@ def _deposit_micro(needed_nano: int) -> int:
     return min(tokens * MICRO_PER_TOKEN, DEPOSIT_BALANCE_NANO_MAX // NANO_PER_MICRO)
 
 
-def run_demo_job(file: Path, data_path: Path, *, days: int, progress: Progress) -> DemoResult:
-    """Does the main job on a file, from nothing to an audited data directory."""
+def run_demo_job(
+    file: Path, data_path: Path, *, days: int, charging: Path | None, progress: Progress
+) -> DemoResult:
+    """Does the main job on two files, from nothing to an audited data directory.
+
+    Args:
+        charging: sessions at charge points; None for a market of homes alone.
+    """
     shape = shape_of(file, days)
-    progress("reading the file", 1, 1)
-    config = config_of_shape(shape)
+    sessions = None
+    if charging is not None:
+        sessions = plan_of(charging, days=days, first_day_s=shape.first_day_s)
+    progress("reading the files", 1, 1)
+    config = config_of_shape(shape, sessions)
     remove_earlier_demo(data_path)
     community = create_community(data_path, config, progress=progress, for_demo=True)
     try:
         imported = import_registers(community, file, until_s=shape.until_s)
         progress("readings signed and checked", imported.accepted, imported.accepted)
         result = DemoResult(community=community, shape=shape, imported=imported)
+        if sessions is not None and sessions.sessions:
+            result.charging = play_sessions(
+                community, sessions, until_s=shape.until_s, progress=progress
+            )
         _settle(result, progress)
         _verify(result, progress)
+        if result.charging is not None:
+            write_receipts(community, result.charging, progress)
         result.audit = audit_directory(community, community.chain, progress=progress)
     except BaseException:
         community.close()
@@ -212,9 +249,12 @@ def remove_earlier_demo(data_path: Path) -> None:
 def _settle(result: DemoResult, progress: Progress) -> None:
     loop = SettlementLoop(result.community)
     expected = loop.first_runs_left()
+    schedule, until_s = result.community.schedule, result.shape.until_s
     for settled in loop.run():
         result.settled.append(settled)
         progress("days settled", len(result.settled), max(expected, len(result.settled)))
+        if schedule.period_end(settled.period_start_s) >= until_s:
+            break  # Charges may go on after the last day that is asked for.
     result.alarm = loop.alarm
 
 

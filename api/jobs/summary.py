@@ -9,7 +9,7 @@ from typing import Any
 from api.jobs.community import Community
 from api.jobs.demo import DemoResult
 from ledger.settlement_store import StoredRun, StoredStatement
-from ledger.units import FIRST_MEMBER, SUPPLIER, to_unix_s
+from ledger.units import FIRST_MEMBER, GRID_OPERATOR, SUPPLIER, to_unix_s
 from ledger.words import StatementRow, WindowPrice
 
 
@@ -68,7 +68,7 @@ def summarize(result: DemoResult, *, started_s: float) -> Summary:
                     home.add(row, price)
             elif statement.account == SUPPLIER:
                 supplier_nano += statement.result.amount_nano
-            else:
+            elif statement.account == GRID_OPERATOR:
                 fee_nano += statement.result.amount_nano
     periods = sum(run == 0 for _, run in history.final_order)
     applied_nano = sum(sum(history.runs[key].deltas_nano) for key in history.final_order)
@@ -85,11 +85,7 @@ def summarize(result: DemoResult, *, started_s: float) -> Summary:
         "balances_nano": {
             str(account): str(nano) for account, nano in enumerate(history.balances_nano)
         },
-        "sessions": 0,
-        "session_energy_wh": 0,
-        "deposits_micro": "0",
-        "paid_micro": "0",
-        "refunded_micro": "0",
+        **_charges(result),
         "audit": result.audit.verdict if result.audit else "failed",
         "statements_verified": result.statements - len(result.failed_statements),
         "readings": _counts(result),
@@ -116,11 +112,43 @@ def last_runs(community: Community) -> Iterator[tuple[StoredRun, list[StoredStat
         yield run, community.settlements.statements(period_start_s, run.run)
 
 
+def _charges(result: DemoResult) -> dict[str, Any]:
+    """What the escrow's own events say of the charges."""
+    sessions = result.community.charges.sessions.values()
+    document: dict[str, Any] = {
+        "sessions": len(sessions),
+        "session_energy_wh": sum(session.stop_wh - session.start_wh for session in sessions),
+        "deposits_micro": str(sum(session.deposit_micro for session in sessions)),
+        "paid_micro": str(sum(session.paid_micro for session in sessions)),
+        "refunded_micro": str(sum(session.refunded_micro for session in sessions)),
+    }
+    charging = result.charging
+    if charging is not None:
+        document |= {
+            "session_shift_weeks": charging.plan.shift_weeks,
+            "sessions_rejected": len(charging.plan.problems),
+            "sessions_failed": len(charging.failed),
+            "refund_blocks_max": max(charging.refund_blocks, default=0),
+            "refund_ms_median": statistics.median_low(charging.refund_ms or [0]),
+            "receipts_verified": charging.verified,
+            "sun_wh": charging.sun_wh,
+        }
+    return document
+
+
 def _windows(result: DemoResult) -> int:
-    """Windows that lie between some meter's first and last reading."""
+    """Windows that lie between the first and last reading of some meter of the file."""
     window_s = result.shape.window_s
     windows: set[int] = set()
-    for stretch in result.community.readings.known_stretches().values():
+    community = result.community
+    of_file = {
+        meter.meter_id
+        for meter in community.readings.meters()
+        if meter.label in set(result.shape.labels)
+    }
+    for meter_id, stretch in community.readings.known_stretches().items():
+        if meter_id not in of_file:
+            continue
         first = -(-to_unix_s(stretch.first_at) // window_s)
         windows.update(range(first, to_unix_s(stretch.last_at) // window_s))
     return len(windows)

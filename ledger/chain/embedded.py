@@ -98,6 +98,11 @@ class EmbeddedChain:
         with self._file.guard:
             self._next_s = to_unix_s(at)
 
+    def follow_clock(self, clock: Callable[[], datetime]) -> None:
+        """Gives new blocks this clock's time from now on, and never one before their parent's."""
+        with self._file.guard:
+            self._clock = clock
+
     def mine(self) -> Block:
         """Mines an empty block."""
         with self._file.guard:
