@@ -43,8 +43,12 @@ def demo(
         typer.Option(help="CSV of cumulative registers; default: six homes of Konstanz, 2016."),
     ] = None,
     charging: Annotated[
-        str, typer.Option(help="CSV of charging sessions, or none. There is no escrow yet: none.")
-    ] = "none",
+        str | None,
+        typer.Option(
+            help="CSV of charging sessions, or none; default: garages in Trondheim, 2019.",
+            show_default=False,
+        ),
+    ] = None,
     days: Annotated[int, typer.Option(min=1, help="Settle the first N UTC days of the file.")] = 7,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
