@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -26,11 +27,13 @@ from charging.ocpp.central_system import CentralSystem
 from charging.points import PointLink
 from charging.sessions import ChargeSession
 from charging.store import ChargingStore
+from ledger.chain.embedded import EmbeddedChain
 from ledger.errors import LedgerError
 from ledger.units import from_unix_s
 
 CHAIN_ROUND_S = 1.0
 INTERVAL_S_DEFAULT = 60
+NS_PER_S = 10**9
 
 
 class Runtime:
@@ -45,7 +48,7 @@ class Runtime:
     ) -> None:
         """`link` takes the place of the OCPP connections where charge points are elsewhere."""
         self._community = community
-        self.now = now or (lambda: from_unix_s(community.now_s()))
+        self.now = now or clock_of(community)
         self._store = ChargingStore(community.engine)
         self._journal = Journal(self._store)
         self._owed = threading.Event()
@@ -160,3 +163,21 @@ class Runtime:
             self._chain_problem = problem
         else:
             self._chain_problem = None
+
+
+def clock_of(community: Community) -> Callable[[], datetime]:
+    """The time in which charges are served.
+
+    An embedded chain that follows data stands where the data ended: from there time goes on by
+    itself while it is served, for people and blocks alike.
+    """
+    chain = community.chain
+    if community.config.chain.clock != "data" or not isinstance(chain, EmbeddedChain):
+        return lambda: from_unix_s(community.now_s())
+    stood_s, began_ns = chain.head().timestamp_s, time.monotonic_ns()
+
+    def running() -> datetime:
+        return from_unix_s(stood_s + (time.monotonic_ns() - began_ns) // NS_PER_S)
+
+    chain.follow_clock(running)
+    return running
