@@ -17,7 +17,6 @@ from charging.ocpp.sockets import CLOSE_REPLACED, Socket
 from charging.points import Answer, PointDoor, PointSink
 
 FORMER_ENDS_WITHIN_S: Final = 10.0
-SETTING_WITHIN_S: Final = 10.0  # Settings may not hold up a driver's start for long.
 
 LOG = logging.getLogger(__name__)
 
@@ -104,15 +103,15 @@ class CentralSystem:
 
     async def _set_up(self, connection: Connection) -> None:
         """After a boot: what is measured how often, and the units of limits. Refusals are fine."""
-        commands = connection.dialect.commands
+        commands, within_s = connection.dialect.commands, self._terms.setting_within_s
         for alternatives in commands.settings(self._terms):
             for command in alternatives:
-                answer = await connection.ask(command, within_s=SETTING_WITHIN_S)
+                answer = await connection.ask(command, within_s=within_s)
                 if answer in (Answer.NO_ANSWER, Answer.OFFLINE):
                     return
                 if answer is Answer.ACCEPTED:
                     break
-        outcome = await connection.request(commands.ask_rate_units(), within_s=SETTING_WITHIN_S)
+        outcome = await connection.request(commands.ask_rate_units(), within_s=within_s)
         if isinstance(outcome, CallResult):
             if commands.takes_amperes_only(outcome.payload):
                 self._amperes_only.add(connection.charge_point_id)

@@ -2,7 +2,7 @@
 
 A reader takes frames off the socket. Requests wait in a short queue for their turn, so that an
 answer to a command of ours is read while a request is still with the sink: nothing here can wait
-for itself. When the queue is full, or frames come faster than agreed, this charger is read more
+for itself. When the queue is full, or frames keep coming out of turn, this charger is read more
 slowly, and no other one notices.
 """
 
@@ -68,6 +68,7 @@ class Connection:
         self._answered: OrderedDict[tuple[str, str], tuple[int, str]] = OrderedDict()
         self._asking = asyncio.Lock()
         self._asked: tuple[str, asyncio.Future[CallResult | CallError | None]] | None = None
+        self._is_hearing = False
         self._ended = False
         self._reader: asyncio.Task[None] | None = None
         self._after_boot: asyncio.Task[None] | None = None
@@ -82,7 +83,9 @@ class Connection:
             while not (self._ended and self._calls.empty()):
                 waiting = await self._calls.get()
                 if waiting is not None:
+                    self._is_hearing = True
                     await self._hear(*waiting)
+                    self._is_hearing = False
         finally:
             self._reader.cancel()
             if self._after_boot is not None:
@@ -107,9 +110,8 @@ class Connection:
                 if len(text) > terms.frame_chars_max:
                     await self._socket.close(CLOSE_TOO_BIG)
                     return
-                if (wait_s := pace.wait_s(clock())) > 0:
-                    await asyncio.sleep(wait_s)
-                await self._sort(text)
+                if not await self._sort(text):
+                    await asyncio.sleep(pace.wait_s(clock()))
         except SocketClosed:
             pass
         finally:
@@ -122,17 +124,21 @@ class Connection:
         if self._calls.empty():  # Else the worker is awake and will see the end by itself.
             self._calls.put_nowait(None)
 
-    async def _sort(self, text: str) -> None:
+    async def _sort(self, text: str) -> bool:
+        """Puts a frame where it belongs; whether it came in its turn (OCPP-J 1.6 §4.1.1)."""
         frame = read_frame(text)
         match frame:
             case Call():
+                in_turn = not self._is_hearing and self._calls.empty()
                 await self._calls.put((frame, hash(text)))
+                return in_turn
             case CallResult() | CallError():
-                self._answer_came(frame)
+                return self._answer_came(frame)
             case BrokenCall(message_id, refusal):
                 await self._refuse(message_id, refusal)
             case Unreadable(reason):
                 LOG.warning("%s: a frame is ignored, %s", self.charge_point_id, reason[:200])
+        return False
 
     async def _hear(self, call: Call, content: int) -> None:
         """Takes one request in; only then is it answered."""
@@ -215,8 +221,9 @@ class Connection:
             finally:
                 self._asked = None
 
-    def _answer_came(self, frame: CallResult | CallError) -> None:
+    def _answer_came(self, frame: CallResult | CallError) -> bool:
         if self._asked is None or self._asked[0] != frame.message_id or self._asked[1].done():
             LOG.warning("%s: an answer to nothing that was asked", self.charge_point_id)
-            return
+            return False
         self._asked[1].set_result(frame)
+        return True

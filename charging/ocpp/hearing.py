@@ -30,8 +30,9 @@ class Terms:
     heartbeat_s: int = 300  # Between two heartbeats.
     sample_s: int = 10  # Between two meter values of a running charge.
     answer_within_s: float = 30.0  # For a command; then its outcome is unknown.
+    setting_within_s: float = 10.0  # For a setting, which may not hold up a driver's start.
     frame_chars_max: int = 65_536
-    frames_per_s: float = 50.0  # Of one charger on average; more is read more slowly.
+    frames_per_s: float = 50.0  # Out of turn, of one charger; more are read more slowly.
     frames_burst: int = 200
     calls_waiting_max: int = 32  # Then nothing more is read from this charger.
 

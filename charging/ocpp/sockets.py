@@ -22,7 +22,10 @@ class Socket(Protocol):
 
 
 class Pace:
-    """How long to wait before the next frame is read, so that nobody is read faster than agreed.
+    """How long to wait after a frame that came out of turn.
+
+    That is a request before the last one was answered, an answer to nothing, nonsense. A charger
+    that keeps to the turns is never held up.
 
     A bucket of `burst` frames that fills at `rate_per_s` (floats: seconds, nothing is billed).
     """
@@ -34,7 +37,7 @@ class Pace:
         self._filled_at_s = now_s
 
     def wait_s(self, now_s: float) -> float:
-        """Counts one frame and says how long to wait before it is looked at."""
+        """Counts one frame and says how long to wait before the next."""
         filled = self._left + (now_s - self._filled_at_s) * self._rate_per_s
         self._left = min(self._burst, filled) - 1.0
         self._filled_at_s = now_s
