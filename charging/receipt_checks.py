@@ -13,6 +13,7 @@ from charging.receipt_file import Receipt
 from charging.tariffs import cost_micro_down, split, vat_micro_down
 from ledger.checks import Check, equal
 from ledger.errors import BadSignature, MalleableSignature
+from ledger.json_fields import INSTANT_S_MAX, instant_text
 from ledger.keccak import domain_separator, recover
 from ledger.units import Address, Hash32
 
@@ -107,8 +108,13 @@ def _energy_checks(receipt: Receipt) -> Iterator[Check]:
     yield equal("energy", "energy_wh", receipt.energy_wh, record.energy_wh)
     yield equal("energy", "time_s", receipt.time_s, record.time_s)
     yield equal("energy", "idle_s", receipt.idle_s, record.idle_s)
-    yield equal("energy", "started_at", receipt.started_at_s, record.started_at_s)
-    yield equal("energy", "stopped_at", receipt.stopped_at_s, record.stopped_at_s)
+    for field, stated_s, found_s in (
+        ("started_at", receipt.started_at_s, record.started_at_s),
+        ("stopped_at", receipt.stopped_at_s, record.stopped_at_s),
+    ):
+        yield equal(
+            "energy", field, instant_text(stated_s), instant_text(min(found_s, INSTANT_S_MAX))
+        )
     if receipt.sun_wh is not None and receipt.sun_wh > record.energy_wh:
         yield _failed("energy", f"sun_wh: {receipt.sun_wh} Wh of {record.energy_wh} Wh")
 

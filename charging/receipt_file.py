@@ -217,7 +217,9 @@ def _record(value: object, path: str) -> ChargeRecord:
     try:
         return ChargeRecord(**taken)
     except OutOfRange as error:
-        refuse(f"{path}.{error.field}", f"between {error.value_min} and {error.value_max}")
+        first, *others = error.field.split("_")
+        name = first + "".join(other.title() for other in others)  # EIP-712's: `stop_wh`, stopWh.
+        refuse(f"{path}.{name}", f"must be between {error.value_min} and {error.value_max}")
 
 
 def _evidence(value: object, path: str) -> ReceiptEvidence:
