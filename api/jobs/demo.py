@@ -194,7 +194,7 @@ def _deposit_micro(needed_nano: int) -> int:
 
 
 def run_demo_job(
-    file: Path, data_path: Path, *, days: int, charging: Path | None, progress: Progress
+    file: Path, data_path: Path, *, days: int, progress: Progress, charging: Path | None = None
 ) -> DemoResult:
     """Does the main job on two files, from nothing to an audited data directory.
 

@@ -11,7 +11,8 @@ START_S = 1_464_739_200  # 2016-06-01T00:00:00Z
 
 
 def run_demo(cli: Cli, file: Path, data: Path, *, days: int = 1) -> Ran:
-    return cli("demo", "--registers", file, "--data-dir", data, "--days", days, "--json")
+    words = ("--charging", "none", "--json")
+    return cli("demo", "--registers", file, "--data-dir", data, "--days", days, *words)
 
 
 def check(cli: Cli, tmp_path: Path, file: Path, *, window_s: int, days: int = 1) -> Ran:
@@ -207,15 +208,6 @@ def test_a_missing_file_and_a_directory_are_named(cli: Cli, tmp_path: Path) -> N
         ran = run_demo(cli, file, tmp_path / "data")
         assert (ran.code, ran.document["error"]["code"]) == (1, "storage_failed")
         assert str(file) in ran.err
-
-
-def test_charging_sessions_are_refused_as_long_as_there_is_no_escrow(
-    cli: Cli, tmp_path: Path
-) -> None:
-    ran = cli("demo", "--charging", tmp_path / "sessions.csv", "--data-dir", tmp_path / "data")
-    assert ran.code == 1
-    assert "--charging" in ran.err
-    assert not (tmp_path / "data").exists()
 
 
 def test_a_second_demo_takes_the_place_of_the_first(demo_copy: Path, cli: Cli) -> None:
