@@ -11,7 +11,6 @@ from charging.evidence import NO_EVIDENCE_HASH
 from charging.kept_store import UNREADABLE, KeptSession
 from charging.ocmf import signed_charge_of
 from charging.orders import ChargeRecord
-from charging.points import PointEvent
 from charging.sessions import Evidence
 from charging.settling import ChargeTerms, settled_charge
 from ledger.keccak import keccak256
@@ -50,29 +49,33 @@ def problems_of_evidence(
         yield f"{record.energy_wh} Wh were billed, and {signed.energy_wh} Wh are signed"
 
 
-def problems_of_messages(
-    kept: KeptSession, derived: DerivedSession, public_key: str | None
-) -> Iterator[str]:
-    """What its charger's messages come to, compared with what is stored."""
-    session = kept.session
-    record, evidence = session.record, session.evidence
-    if record is None or evidence is None or session.transaction_no is None:
-        return
-    events: list[PointEvent] = []
+def problems_of_messages(kept: KeptSession) -> Iterator[str]:
+    """Which of a charge's messages are not what was written down."""
     for place, message in enumerate(kept.messages, start=1):
         try:
-            events.append(message.event())
+            message.event()
         except ValueError as error:
             yield f"message {place} of its charger {error}"
-            return
-    if not 0 < evidence.message_count <= len(events):
+
+
+def problems_of_settling(
+    kept: KeptSession, derived: DerivedSession, public_key: str | None
+) -> Iterator[str]:
+    """What its charger's messages come to, compared with the stored record and evidence.
+
+    The messages are what was written down (`problems_of_messages`).
+    """
+    record, evidence, messages = kept.session.record, kept.session.evidence, kept.messages
+    if record is None or evidence is None or not (messages or evidence.message_count):
+        return
+    if not 0 < evidence.message_count <= len(messages):
         yield (
             f"its record was made from {evidence.message_count} messages of its charger, "
-            f"{len(events)} are kept"
+            f"{len(messages)} are kept"
         )
         return
     terms = ChargeTerms(
-        session_id=session.session_id,
+        session_id=kept.session.session_id,
         tariff=derived.order.tariff,
         last_wh=derived.last_wh,
         power_w=derived.power_w,
@@ -82,7 +85,7 @@ def problems_of_messages(
     try:
         again, proof = settled_charge(
             terms,
-            terms.track(events[: evidence.message_count]),
+            terms.track(message.event() for message in messages[: evidence.message_count]),
             message_count=evidence.message_count,
             now_at=from_unix_s(evidence.settled_s),
         )

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, Table, select
 
 from charging.event_json import digest_of, from_json
+from charging.orders import SessionId, TopUp
 from charging.points import PointEvent
 from charging.session_rows_store import (
     ChargeEventRow,
@@ -52,10 +53,9 @@ class KeptMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptTopUp:
-    """A signed top-up."""
+    """A top-up, and the driver's signature."""
 
-    nonce: int
-    add_micro: int
+    top_up: TopUp
     signature: bytes
 
 
@@ -100,8 +100,11 @@ def _kept(
         messages=tuple(messages),
         top_ups=tuple(
             KeptTopUp(
-                nonce=int(each["nonce"]),
-                add_micro=int(each["add_micro"]),
+                top_up=TopUp(
+                    session_id=SessionId(row["session_id"]),
+                    add_micro=int(each["add_micro"]),
+                    nonce=int(each["nonce"]),
+                ),
                 signature=bytes(each["signature"]),
             )
             for each in top_ups

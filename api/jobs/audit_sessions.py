@@ -7,9 +7,13 @@ from api.jobs.charging_evidence import ChargingEvidence, KnownCharger
 from api.jobs.evidence import KnownReading
 from charging.derived_charges import DerivedSession, charger_name, session_name
 from charging.desk import SessionState
-from charging.evidence_audit import problems_of_evidence, problems_of_messages
+from charging.evidence_audit import (
+    problems_of_evidence,
+    problems_of_messages,
+    problems_of_settling,
+)
 from charging.kept_store import KeptSession
-from charging.orders import SessionId, TopUp
+from charging.orders import SessionId
 from charging.record_checks import problem_of_signature, problems_of_record
 from charging.sessions import LIVE, ChargeSession
 from ledger.chain.protocol import Chain
@@ -27,6 +31,7 @@ class MarketRegisters:
 
     def __init__(self, readings: Iterable[KnownReading], book: MeterBook) -> None:
         self._book = book
+        self._meters = frozenset(book.meters())
         self._known = {
             (reading.meter_id, to_unix_s(reading.taken_at), reading.import_wh)
             for reading in (each.signed.reading for each in readings)
@@ -36,7 +41,8 @@ class MarketRegisters:
         """Whether a register is not there, that the market would have taken."""
         if (meter_id, taken_s, register_wh) in self._known:
             return False
-        return bool(self._book.terms_accepting(meter_id, from_unix_s(taken_s)))
+        is_known = meter_id in self._meters
+        return not is_known or bool(self._book.terms_accepting(meter_id, from_unix_s(taken_s)))
 
 
 class SessionsAudit:
@@ -63,6 +69,8 @@ class SessionsAudit:
         kept = {each.session.session_id: each for each in self._charging.sessions}
         for session_id, found in kept.items():
             self._check_order(found)
+            for text in problems_of_messages(found):
+                self._report.note(session_name(session_id), text)
             on_chain = derived.get(session_id)
             if on_chain is not None:
                 self._check_session(found, on_chain)
@@ -120,6 +128,8 @@ class SessionsAudit:
             self._check_closing(session, derived)
         if session.record is not None:
             self._check_evidence(kept, derived)
+        elif session.record_signature is not None or session.evidence is not None:
+            self._report.note(derived.name, "has evidence or a signature, and no record")
         if session.state is SessionState.CLOSED:
             self._check_readings(session, self._charging.chargers.get(session.order.charger_id))
 
@@ -161,18 +171,18 @@ class SessionsAudit:
 
     def _check_top_ups(self, kept: KeptSession, derived: DerivedSession) -> None:
         for each in kept.top_ups:
-            where = f"{derived.name} top-up {each.nonce}"
-            if each.nonce not in derived.top_ups:
-                self._report.remark(where, "is kept, and did not reach the chain")
-                continue
-            self._report.compare(where, "amount", each.add_micro, derived.top_ups[each.nonce])
-            top_up = TopUp(
-                session_id=derived.session_id,
-                add_micro=derived.top_ups[each.nonce],
-                nonce=each.nonce,
-            )
+            top_up = each.top_up
+            where = f"{derived.name} top-up {top_up.nonce}"
             digest = top_up.digest(self._separator)
             self._check_driver(where, derived.order.driver, digest, each.signature)
+            if top_up.nonce in derived.top_ups:
+                taken_micro = derived.top_ups[top_up.nonce]
+                self._report.compare(where, "amount", top_up.add_micro, taken_micro)
+            else:
+                self._report.remark(where, "is kept, and did not reach the chain")
+        for nonce in derived.top_ups.keys() - {each.top_up.nonce for each in kept.top_ups}:
+            where = f"{derived.name} top-up {nonce}"
+            self._report.remark(where, "was brought to the chain by somebody else")
 
     def _check_closing(self, session: ChargeSession, derived: DerivedSession) -> None:
         """The stored record against that of the calldata, or in its place."""
@@ -197,7 +207,7 @@ class SessionsAudit:
         for text in (
             *filter(None, [problem]),
             *problems_of_evidence(record, kept.session.evidence, charger.public_key),
-            *problems_of_messages(kept, derived, charger.public_key),
+            *problems_of_settling(kept, derived, charger.public_key),
         ):
             self._report.note(derived.name, text)
 

@@ -9,7 +9,7 @@ from api.jobs.charging_evidence import ChargingEvidence, KnownCharger
 from charging.desk import SessionState
 from charging.escrow_words import order_of, order_words, record_of, record_words
 from charging.kept_store import KeptMessage, KeptSession, KeptTopUp
-from charging.orders import SessionId
+from charging.orders import SessionId, TopUp
 from charging.receipt_file import typed_json
 from charging.sessions import ChargeSession, Evidence
 from ledger.errors import LedgerError
@@ -97,7 +97,6 @@ def _session_to_json(kept: KeptSession) -> dict[str, Any]:
         "paid_micro": _text_if_any(session.paid_micro),
         "refunded_micro": _text_if_any(session.refunded_micro),
         "close_tx": _hex_if_any(session.close_tx),
-        "transaction_no": session.transaction_no,
         "metered": session.metered,
         "record": None if session.record is None else typed_json(record_words(session.record)),
         "record_signature": _hex_if_any(session.record_signature),
@@ -113,8 +112,8 @@ def _session_to_json(kept: KeptSession) -> dict[str, Any]:
         ],
         "top_ups": [
             {
-                "nonce": str(each.nonce),
-                "add_micro": str(each.add_micro),
+                "nonce": str(each.top_up.nonce),
+                "add_micro": str(each.top_up.add_micro),
                 "signature": hex_of(each.signature),
             }
             for each in kept.top_ups
@@ -175,7 +174,6 @@ def _session_of(item: Mapping[str, Any]) -> KeptSession:
         paid_micro=_int_if_any(item["paid_micro"]),
         refunded_micro=_int_if_any(item["refunded_micro"]),
         close_tx=_hash_if_any(item["close_tx"]),
-        transaction_no=_int_if_any(item["transaction_no"]),
         metered=_flag(item["metered"]),
         record=None if item["record"] is None else record_of(_words(item["record"])),
         record_signature=None
@@ -194,8 +192,11 @@ def _session_of(item: Mapping[str, Any]) -> KeptSession:
     ]
     top_ups = [
         KeptTopUp(
-            nonce=int(each["nonce"]),
-            add_micro=int(each["add_micro"]),
+            top_up=TopUp(
+                session_id=session.session_id,
+                add_micro=int(each["add_micro"]),
+                nonce=int(each["nonce"]),
+            ),
             signature=bytes_of(each["signature"]),
         )
         for each in item["top_ups"]

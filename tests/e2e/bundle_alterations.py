@@ -161,7 +161,7 @@ def _of_the_rest(bundle: Document) -> Iterator[Alteration]:
         ("foreign", ("readings",), appended(3, meter_id=foreign), UNSIGNED),
         ("chain id", ("chain_id",), more, "chain_id"),
         ("market", ("market",), digit(30), "no contract"),
-        ("format", ("format",), set_to("wattledger.bundle/2"), "format"),
+        ("format", ("format",), set_to("wattledger.bundle/3"), "format"),
         ("run twice", ("runs",), appended(0, totals_salt="0x" + "00" * 32), "twice"),
         ("invented run", ("runs",), appended(0, run=2), "run 2"),
         ("later block", ("balances_at_block",), more, "block"),
