@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import JsonOption, finish, options_of
+from api.cli.context import DataDirOption, JsonOption, finish, options_of
 
 
 def simulate_charger(
@@ -16,7 +16,10 @@ def simulate_charger(
     url: Annotated[str, typer.Option(help="Of the service.")] = "ws://127.0.0.1:8000",
     password: Annotated[
         str | None,
-        typer.Option(help="Of the charge point; else WATTLEDGER_CHARGER_PASSWORD, .env, or none."),
+        typer.Option(
+            help="Of the charge point; else WATTLEDGER_CHARGER_PASSWORD, .env, or the data "
+            "directory's own, if it is one of its charge points."
+        ),
     ] = None,
     protocol: Annotated[str, typer.Option(help="OCPP 1.6 or 2.0.1.")] = "1.6",
     connectors: Annotated[int, typer.Option(help="How many it has.")] = 1,
@@ -38,6 +41,7 @@ def simulate_charger(
     charges: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many charges; default: Ctrl-C.")
     ] = None,
+    data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Play a charge point with an empty car at each connector, and say what happens.
@@ -56,7 +60,7 @@ def simulate_charger(
     """
     from api.cli.simulate import run_list_faults, run_simulator  # noqa: PLC0415
 
-    options = options_of(context, None, as_json)
+    options = options_of(context, data_dir, as_json)
     if list_faults:
         finish(options, run_list_faults())
         return

@@ -7,8 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from api.cli.context import Options, Outcome
-from api.errors import BadInput
+from api.cli.context import Options, Outcome, data_path
+from api.datadir import DataDir
+from api.errors import BadInput, NoCommunity
+from api.jobs.community import stored_config
+from api.jobs.create import charger_password
 from api.settings import read_settings
 from charging.simulator.clock import RunningClock
 from charging.simulator.connectors import Transaction
@@ -62,7 +65,7 @@ def run_simulator(
     point = ChargePoint(
         url,
         charge_point_id,
-        password if password is not None else _password(),
+        password if password is not None else _password(options, charge_point_id),
         protocol=protocol,
         connectors=connectors,
         clock=clock,
@@ -144,9 +147,17 @@ def _signer(key_file: Path | None, *, signs: bool, serial: str) -> OcmfSigner | 
     return OcmfSigner.from_file(key_file, serial=serial)
 
 
-def _password() -> str | None:
-    password = read_settings().charger_password
-    return None if password is None else password.get_secret_value()
+def _password(options: Options, charge_point_id: str) -> str | None:
+    """Of the settings, else of the data directory, if the charge point is one of its trials."""
+    stated = read_settings().charger_password
+    if stated is not None:
+        return stated.get_secret_value()
+    directory = DataDir(data_path(options))
+    try:
+        directory.require()
+    except NoCommunity:
+        return None
+    return charger_password(stored_config(directory), directory.keys(), charge_point_id)
 
 
 def _noter(clock: RunningClock, *, shown: bool) -> Callable[[str], None]:

@@ -26,6 +26,7 @@ from metering.readings import MeterId
 from metering.store import Meter
 
 ENROL_BATCH = 200
+PASSWORD_BYTES = 20  # OCPP's security whitepaper: 40 hexadecimal digits.
 DEADLINE_S = 2**40  # A permit that is used at once needs no earlier end.
 Progress = Callable[[str, int, int], None]
 
@@ -108,6 +109,18 @@ def record_key_name(charge_point_id: str, connector_id: int) -> str:
 def password_name(charge_point_id: str) -> str:
     """Name of the secret that a charge point's password is made of, where none is configured."""
     return f"ocpp:{charge_point_id}"
+
+
+def charger_password(config: CommunityConfig, keys: KeyRing, charge_point_id: str) -> str | None:
+    """The password that a charge point signs in with (OCPP security profiles 1 and 2).
+
+    As configured, else the random one of this directory; None for a stranger.
+    """
+    for section in config.chargers:
+        if section.charge_point_id == charge_point_id:
+            secret = keys.secret(password_name(charge_point_id))
+            return section.password or secret[:PASSWORD_BYTES].hex()
+    return None
 
 
 def meter_id_of(keys: KeyRing, meter: MeterSection) -> MeterId:

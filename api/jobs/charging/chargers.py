@@ -7,14 +7,12 @@ from functools import cached_property
 
 from api.config import ChargerSection
 from api.jobs.community import Community
-from api.jobs.create import accounts_of, address_of, password_name, record_key_name
+from api.jobs.create import accounts_of, address_of, charger_password, record_key_name
 from charging.errors import ChargerUnknown
 from charging.orders import ChargerId, charger_id_of
 from charging.tariff_tables import TariffTable, tariff_table_of
 from ledger.chain.wallet import Wallet
 from ledger.units import Address
-
-PASSWORD_BYTES = 20  # OCPP's security whitepaper: 40 hexadecimal digits.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +70,11 @@ class ChargerBook:
 
     def password(self, charge_point_id: str) -> str:
         """The password that a charge point signs in with (OCPP security profiles 1 and 2)."""
-        section = self.points().get(charge_point_id)
-        if section is None:
+        community = self._community
+        password = charger_password(community.config, community.keys, charge_point_id)
+        if password is None:
             raise ChargerUnknown(charger=charge_point_id)
-        if section.password is not None:
-            return section.password
-        secret = self._community.keys.secret(password_name(charge_point_id))
-        return secret[:PASSWORD_BYTES].hex()
+        return password
 
     async def may_connect(
         self, charge_point_id: str, *, password: bytes | None, certificate_name: str | None
