@@ -1,11 +1,20 @@
 """The audit of a data directory: everything derived again, then the tables of results beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from api.jobs.audit import AuditReport, Progress, audit, run_name
 from api.jobs.community import Community
 from api.jobs.evidence import evidence_of
-from api.jobs.verify import MarketFacts, read_statement, verify_statement
+from api.jobs.verify import (
+    MarketFacts,
+    Verdict,
+    read_document,
+    read_statement,
+    verify_statement,
+)
+from api.jobs.verify_receipt import EscrowFacts, verify_receipt
+from charging.receipt_file import receipt_from_json
 from ledger.chain.embedded import EmbeddedChain
 from ledger.chain.protocol import Chain
 from ledger.chain.replay import LogEntry, read_entries
@@ -115,14 +124,25 @@ def _compare_index(
 
 
 def _check_files(report: AuditReport, community: Community, chain: Chain) -> None:
-    """Whether the statement files that lie in the directory still agree with the chain."""
-    facts = MarketFacts(chain, community.contracts.market)
+    """Whether the statement and receipt files in the directory still agree with the chain."""
+    market = MarketFacts(chain, community.contracts.market)
     for path in sorted(community.directory.statements_path.glob("*.json")):
-        try:
-            verdict = verify_statement(read_statement(path), facts)
-        except LedgerError as error:
-            report.note(f"file {path.name}", str(error))
-            continue
-        for check in verdict.checks:
-            if not check.passed:
-                report.note(f"file {path.name}", check.detail)
+        _check_file(report, path, lambda path: verify_statement(read_statement(path), market))
+    escrow = EscrowFacts(chain, community.contracts.escrow)
+    for path in sorted(community.directory.receipts_path.glob("*.json")):
+        _check_file(
+            report,
+            path,
+            lambda path: verify_receipt(receipt_from_json(read_document(path)), escrow),
+        )
+
+
+def _check_file(report: AuditReport, path: Path, verify: Callable[[Path], Verdict]) -> None:
+    try:
+        verdict = verify(path)
+    except LedgerError as error:
+        report.note(f"file {path.name}", str(error))
+        return
+    for check in verdict.checks:
+        if not check.passed:
+            report.note(f"file {path.name}", check.detail)

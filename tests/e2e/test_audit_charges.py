@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from api.jobs.audit import AuditReport, audit
+from api.jobs.charging.receipts import Receipts
 from api.jobs.community import Community, open_community
 from api.jobs.evidence import evidence_of, read_bundle, write_bundle
+from charging.desk import SessionState
 from charging.event_json import digest_of, from_json
+from charging.store import ChargingStore
 from ledger.errors import LedgerError
 from tests.api.community_worlds import community_of, quiet
 from tests.api.community_worlds import document as street_document
@@ -373,6 +376,25 @@ def test_a_service_that_is_a_step_behind_the_chain_is_a_remark(
     ran = cli("audit", "--data-dir", data, "--json")
     assert ran.code == 0, ran.out
     assert any("has not followed" in each["detail"] for each in ran.document["remarks"])
+
+
+def test_a_receipt_in_the_directory_that_was_altered_fails_and_is_named(
+    charged: Charged, cli: Cli, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(charged.path, data)
+    store = ChargingStore(charged.community.engine)
+    session = store.run(lambda open_: store.sessions_in(open_, [SessionState.CLOSED]))[CLOSED]
+    receipt = dict(Receipts(charged.community, store).of(session))
+    path = data / "receipts" / "mine.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(receipt))
+    assert cli("audit", "--data-dir", data).code == 0
+    path.write_text(json.dumps(receipt | {"paid_micro": "1"}))
+    ran = cli("audit", "--data-dir", data)
+    assert (ran.code, "file mine.json: paid_micro" in ran.out) == (1, True)
+    path.write_text("{}")
+    assert "file mine.json: " in cli("audit", "--data-dir", data).out
 
 
 def test_a_community_without_chargers_is_audited_and_nothing_is_said_of_charging(
