@@ -48,9 +48,11 @@ class Transaction:
 
     @property
     def energy_wh(self) -> int:
-        """What was charged, as far as it was measured."""
-        last_wh = self.stop_wh if self.stop_wh is not None else self.last and self.last.register_wh
-        return (last_wh or self.start_wh) - self.start_wh
+        """What was charged, as far as the register tells; 0 if it was set back."""
+        last_wh = self.stop_wh
+        if last_wh is None:
+            last_wh = self.start_wh if self.last is None else self.last.register_wh
+        return max(0, last_wh - self.start_wh)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -102,7 +104,8 @@ class Connector:
 
     def count(self, gained_ws: int, at: datetime) -> None:
         """Counts what a script says was charged since the last measurement."""
-        self.power_w = gained_ws // max(1, (at - self.measured_at) // SECOND)
+        passed = at - self.measured_at
+        self.power_w = gained_ws * SECOND // passed if passed else 0
         self.register_ws += gained_ws
         self.measured_at = at
 

@@ -10,7 +10,7 @@ async with ChargePoint("ws://127.0.0.1:8000", "CP1", "secret", protocol="2.0.1")
 import asyncio
 import ssl
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
@@ -28,6 +28,8 @@ from ledger.units import EPOCH
 
 STEP_S: Final = 900  # A script's meter values are at quarter hours.
 TOLD_WITHIN_S: Final = 60
+INSTANT: Final = timedelta(microseconds=1)
+INSTANTS_PER_S: Final = 1_000_000
 
 
 def _silent(_: str) -> None:
@@ -212,22 +214,22 @@ class ChargePoint:
         if transaction is None:
             raise BadScript(field="charge", rule="a charge must have started")
         start_at, before_wh = connector.measured_at, connector.register_wh
-        seconds = (until - start_at) // SECOND
-        if seconds <= 0:
+        if until <= start_at:
             raise BadScript(field="until", rule="after the last meter value")
-        if not 0 <= energy_wh * S_PER_HOUR <= connector.power_w_max * seconds:
-            most_wh = connector.power_w_max * seconds // S_PER_HOUR
-            raise BadScript(field="energy_wh", rule=f"from 0 to {most_wh} in {seconds} s")
-        given_ws = 0
+        most_ws = connector.power_w_max * ((until - start_at) // INSTANT) // INSTANTS_PER_S
+        if not 0 <= energy_wh * S_PER_HOUR <= most_ws:
+            rule = f"from 0 to {most_ws // S_PER_HOUR} in {(until - start_at) // SECOND} s"
+            raise BadScript(field="energy_wh", rule=rule)
+        planned_ws = 0
         for at in _moments(start_at, until, step_s, also_at):
             await self._reach(connector, at)
             await self.told()
             if connector.transaction is not transaction:
                 break
-            planned_ws = energy_wh * S_PER_HOUR * ((at - start_at) // SECOND) // seconds
-            most_ws = connector.limited_w * ((at - connector.measured_at) // SECOND)
-            connector.count(min(planned_ws - given_ws, most_ws), at)
-            given_ws = planned_ws
+            before_ws, planned_ws = planned_ws, _share(energy_wh, start_at, at, until)
+            allowed_ws = connector.limited_w * ((at - connector.measured_at) // INSTANT)
+            gained_ws = min(planned_ws - before_ws, -(-allowed_ws // INSTANTS_PER_S))
+            connector.count(gained_ws, at)
             self._charges.measure(connector, at, Cause.PERIODIC)
             await self.told()
         return connector.register_wh - before_wh
@@ -335,6 +337,12 @@ class ChargePoint:
         if at is not None and at < connector.measured_at and not connector.driven:
             raise BadScript(field="at", rule=f"not before {connector.measured_at}")
         return max(stated_at, connector.measured_at)
+
+
+def _share(energy_wh: int, start_at: datetime, at: datetime, until: datetime) -> int:
+    """Ws of an even charge of `energy_wh` that have flowed by `at`, rounded down."""
+    passed, whole = (at - start_at) // INSTANT, (until - start_at) // INSTANT
+    return energy_wh * S_PER_HOUR * passed // whole
 
 
 def _moments(

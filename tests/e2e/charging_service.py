@@ -171,6 +171,7 @@ def charging_service(home: Path, chargers: Sequence[Mapping[str, Any]]) -> Itera
             "first_period_start": midnight + timedelta(days=1),
             "window_s": 3_600,
             "period_windows": 24,
+            "debit_max_wh": 1_000_000,
         },
         "supplier": {"name": "Supplier", "deposit_micro": DEPOSIT_MICRO},
         "accounts": [{"name": "Host", "deposit_micro": DEPOSIT_MICRO}],
