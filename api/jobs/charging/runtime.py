@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, Self
@@ -14,6 +14,7 @@ from api.jobs.charging.chargers import ChargerBook
 from api.jobs.charging.desk import Desk
 from api.jobs.charging.escrow_side import EscrowSide
 from api.jobs.charging.market_readings import MarketReadings
+from api.jobs.charging.meter_rounds import MeterRounds
 from api.jobs.charging.placing import OrderDesk
 from api.jobs.charging.receipts import Receipts
 from api.jobs.charging.records import RecordMaker
@@ -87,6 +88,9 @@ class Runtime:
             tell=self.bulletin.tell,
         )
         self.sink.attend = self._attendant.attend
+        self._rounds = MeterRounds(
+            self.book, asked, period_s=community.schedule.period_s, now=self.now
+        )
         views = Views(self.book, self._store, self._intake, self.now, asked.is_connected)
         self.desk = Desk(
             book=self.book,
@@ -108,8 +112,11 @@ class Runtime:
         self._stack.enter_context(self._journal)
         chain = threading.Thread(target=self._follow_chain, name="charging-chain", daemon=True)
         chain.start()
-        attending = asyncio.create_task(self._attendant.run())
-        self._stack.push_async_callback(self._stop, chain, attending)
+        tasks = [
+            asyncio.create_task(self._attendant.run()),
+            asyncio.create_task(self._rounds.run()),
+        ]
+        self._stack.push_async_callback(self._stop, chain, tasks)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -120,9 +127,10 @@ class Runtime:
         problem = self._chain_problem
         return [] if problem is None else [str(problem)]
 
-    async def _stop(self, chain: threading.Thread, attending: "asyncio.Task[Any]") -> None:
-        attending.cancel()
-        await asyncio.gather(attending, return_exceptions=True)
+    async def _stop(self, chain: threading.Thread, tasks: Sequence["asyncio.Task[Any]"]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._ending.set()
         self._owed.set()
         await asyncio.to_thread(chain.join)
