@@ -22,7 +22,7 @@ check: $(VENV)/.dev node
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m contracts.build --check
-	.ci/forge
+	.ci/contracts
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(ARGS)
