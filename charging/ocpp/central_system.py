@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -31,11 +32,14 @@ class CentralSystem:
         door: PointDoor,
         now: Callable[[], datetime],
         terms: Terms | None = None,
+        interval_s_of: Callable[[str], int] | None = None,
     ) -> None:
+        """`interval_s_of` gives the seconds between two meter values of a charge point's charges."""
         self._sink = sink
         self._door = door
         self._now = now
         self._terms = terms or Terms()
+        self._interval_s_of = interval_s_of
         self._connections: dict[str, Connection] = {}
         self._amperes_only: set[str] = set()
         self._greetings: set[asyncio.Task[None]] = set()
@@ -104,7 +108,7 @@ class CentralSystem:
     async def _set_up(self, connection: Connection) -> None:
         """After a boot: what is measured how often, and the units of limits. Refusals are fine."""
         commands, within_s = connection.dialect.commands, self._terms.setting_within_s
-        for alternatives in commands.settings(self._terms):
+        for alternatives in commands.settings(terms):
             for command in alternatives:
                 answer = await connection.ask(command, within_s=within_s)
                 if answer in (Answer.NO_ANSWER, Answer.OFFLINE):

@@ -1,13 +1,15 @@
 """Everything that charging keeps running beside the web server."""
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from typing import Any, Self
 
+from api.jobs.charging.asking import Asking
 from api.jobs.charging.attendant import Attendant
 from api.jobs.charging.bulletin import Bulletin
 from api.jobs.charging.chargers import ChargerBook
@@ -21,20 +23,25 @@ from api.jobs.charging.records import RecordMaker
 from api.jobs.charging.sink import Sink
 from api.jobs.charging.views import Views
 from api.jobs.community import Community
+from api.jobs.opening import database_failures_named
 from charging.desk import ENDED
 from charging.intake import ChargeIntake
 from charging.journal import Journal
 from charging.ocpp.central_system import CentralSystem
 from charging.points import PointLink
 from charging.sessions import ChargeSession
-from charging.store import ChargingStore
+from charging.store import ChargingStore, Connection
 from ledger.chain.embedded import EmbeddedChain
 from ledger.errors import LedgerError
 from ledger.units import from_unix_s
 
 CHAIN_ROUND_S = 1.0
+SESSIONS_ROUND_S = 1.0
+REST_PER_WORK = 9  # However many sessions there are, attending takes a tenth of the time.
+UNFORESEEN = "internal_error"
 INTERVAL_S_DEFAULT = 60
 NS_PER_S = 10**9
+log = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -54,25 +61,30 @@ class Runtime:
         self._journal = Journal(self._store)
         self._owed = threading.Event()
         self._ending = threading.Event()
-        self._chain_problem: LedgerError | None = None
+        self._trouble: dict[str, str] = {}  # By loop.
+        self._asking = Asking()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = AsyncExitStack()
         self.bulletin = Bulletin()
         self.book = ChargerBook(community)
         self.escrow_side = EscrowSide(community, self.book, self._store)
         self.readings = MarketReadings(community, self.book)
-        ender = RecordMaker(self.book, self._store, self.escrow_side)
+        self._ender = ender = RecordMaker(self.book, self._store, self.escrow_side)
+        self.escrow_side.settle_again = self._settle_again
         self._intake = ChargeIntake(self._store, ender, self.now)
         self.sink = Sink(
             journal=self._journal,
             store=self._store,
             intake=self._intake,
             bulletin=self.bulletin,
+            asking=self._asking,
             now=self.now,
             wake=self._owed.set,
         )
         self.door = self.book
-        self.points = CentralSystem(sink=self.sink, door=self.door, now=self.now)
+        self.points = CentralSystem(
+            sink=self.sink, door=self.door, now=self.now, interval_s_of=self._interval_s
+        )
         asked: PointLink = link or self.points
         self.sink.link = asked
         self._attendant = Attendant(
@@ -82,6 +94,7 @@ class Runtime:
             ender=ender,
             escrow_side=self.escrow_side,
             link=asked,
+            asking=self._asking,
             interval_s_of=self._interval_s,
             now=self.now,
             wake=self._owed.set,
@@ -113,7 +126,7 @@ class Runtime:
         chain = threading.Thread(target=self._follow_chain, name="charging-chain", daemon=True)
         chain.start()
         tasks = [
-            asyncio.create_task(self._attendant.run()),
+            asyncio.create_task(self._attend()),
             asyncio.create_task(self._rounds.run()),
         ]
         self._stack.push_async_callback(self._stop, chain, tasks)
@@ -123,17 +136,24 @@ class Runtime:
         await self._stack.aclose()
 
     def problems(self) -> list[str]:
-        """What is wrong now, in one line each; empty when all is well."""
-        problem = self._chain_problem
-        return [] if problem is None else [str(problem)]
+        """What is wrong now, a stable code for each loop; empty when all is well."""
+        return [f"charging: {loop}: {code}" for loop, code in sorted(self._trouble.items())]
 
     async def _stop(self, chain: threading.Thread, tasks: Sequence["asyncio.Task[Any]"]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._asking.close()
         self._ending.set()
         self._owed.set()
         await asyncio.to_thread(chain.join)
+
+    def _settle_again(self, connection: Connection, session: ChargeSession) -> ChargeSession:
+        """A record that the chain refused is made anew, from all that is known by now."""
+        track = self._intake.track(connection, session)
+        if track is None:
+            return self.escrow_side.owe_cancel(connection, session, "nothing was measured")
+        return self._ender.end(connection, session, track, self.now())
 
     def _wake(self) -> None:
         self._owed.set()
@@ -153,9 +173,19 @@ class Runtime:
         if session.state in ENDED and session.transaction_no is not None:
             asyncio.run_coroutine_threadsafe(self._attendant.release(session), loop)
 
-    # The chain's thread.
+    # The loops. Whatever goes wrong in one round is tried again in the next one: no trouble of one
+    # session, and none of database or chain, may hold the others' refunds up for good.
+
+    async def _attend(self) -> None:
+        while True:
+            began_s = time.monotonic()
+            with self._noting("sessions"):
+                await self._attendant.round()
+            took_s = time.monotonic() - began_s
+            await self._attendant.rest(max(SESSIONS_ROUND_S, REST_PER_WORK * took_s))
 
     def _follow_chain(self) -> None:
+        """In a thread of its own."""
         while not self._ending.is_set():
             self._owed.wait(CHAIN_ROUND_S)
             self._owed.clear()
@@ -163,14 +193,29 @@ class Runtime:
 
     def step_chain(self) -> None:
         """Sends what is owed, and follows what the chain says."""
-        try:
+        with self._noting("sending"):
             self.escrow_side.drain()
+            if self.escrow_side.problem is not None:
+                raise self.escrow_side.problem
+        with self._noting("chain"):
             self.escrow_side.follow(self._journal)
+        with self._noting("readings"):
             self.readings.bring(self._store, self._journal)
-        except LedgerError as problem:
-            self._chain_problem = problem
+
+    @contextmanager
+    def _noting(self, loop: str) -> Iterator[None]:
+        """Notes what went wrong, and takes it back when all is well again."""
+        try:
+            with database_failures_named(self._community.database):
+                yield
+        except Exception as problem:
+            code = problem.code if isinstance(problem, LedgerError) else UNFORESEEN
+            if self._trouble.get(loop) != code:
+                is_known = isinstance(problem, LedgerError)
+                log.warning("charging: %s: %s", loop, problem, exc_info=not is_known)
+            self._trouble[loop] = code
         else:
-            self._chain_problem = None
+            self._trouble.pop(loop, None)
 
 
 def clock_of(community: Community) -> Callable[[], datetime]:
