@@ -34,7 +34,7 @@ class CentralSystem:
         terms: Terms | None = None,
         interval_s_of: Callable[[str], int] | None = None,
     ) -> None:
-        """`interval_s_of` gives the seconds between two meter values of a charge point's charges."""
+        """`interval_s_of` gives a charge point's seconds between two meter values."""
         self._sink = sink
         self._door = door
         self._now = now
@@ -108,6 +108,9 @@ class CentralSystem:
     async def _set_up(self, connection: Connection) -> None:
         """After a boot: what is measured how often, and the units of limits. Refusals are fine."""
         commands, within_s = connection.dialect.commands, self._terms.setting_within_s
+        terms = self._terms
+        if self._interval_s_of is not None:
+            terms = replace(terms, sample_s=self._interval_s_of(connection.charge_point_id))
         for alternatives in commands.settings(terms):
             for command in alternatives:
                 answer = await connection.ask(command, within_s=within_s)
