@@ -200,7 +200,7 @@ class ChargerSection(_Section):
     connectors: int = Field(default=1, ge=1, le=99)
     power_w: int = Field(default=11_000, ge=1, le=10**7)  # The most that one connector gives.
     register_wh: int = Field(default=0, ge=0, le=10**12)  # Of each connector's meter, now.
-    interval_s: int = Field(default=60, ge=1, le=3_600)  # Between two meter values.
+    interval_s: int = Field(default=10, ge=1, le=3_600)  # Between two meter values.
     place: PlaceSection = PlaceSection()
     tariff: dict[str, Any] = {"energy_per_kwh": 390_000}  # See charging/tariff_tables.py.
     vat_bps: int = Field(default=0, ge=0, le=10_000)

@@ -37,7 +37,7 @@ POWER_W_MIN = 7_400
 POWER_STEP_W = 100
 TARIFF = {"energy_per_kwh": 390_000, "start_fee": 350_000}
 VAT_BPS = 1_900
-INTERVAL_S = 900
+STEP_S = 900  # Between the values of a car that charges, in the data.
 STANDING_S = 3_600  # Between the values of a car that is full.
 DEPOSIT_STEP_MICRO = 20 * MICRO_PER_TOKEN
 PATIENCE_S = 60  # Real seconds for a remote start.
@@ -159,7 +159,6 @@ def charger_sections(plan: ChargingPlan, *, host: int) -> list[ChargerSection]:
                 "host": host,
                 "connectors": connectors,
                 "power_w": power_w,
-                "interval_s": INTERVAL_S,
                 "tariff": TARIFF,
                 "vat_bps": VAT_BPS,
                 "place": PlaceSection(name=f"Garage, charger {name}"),
@@ -277,7 +276,7 @@ class _Stage:
         await point.started(place, within_s=PATIENCE_S)
         needed_s = -(-energy_wh * 3_600 // point.plan.power_w)
         full_at = min(plugin_at + timedelta(seconds=max(needed_s, 1)), plugout_at)
-        await point.charge(place, until=full_at, energy_wh=energy_wh, step_s=INTERVAL_S)
+        await point.charge(place, until=full_at, energy_wh=energy_wh, step_s=STEP_S)
         if full_at < plugout_at:
             await point.suspend(place, at=full_at)
         step_s = STANDING_S - to_unix_s(full_at) % STANDING_S

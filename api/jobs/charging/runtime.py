@@ -39,7 +39,7 @@ CHAIN_ROUND_S = 1.0
 SESSIONS_ROUND_S = 1.0
 REST_PER_WORK = 9  # However many sessions there are, attending takes a tenth of the time.
 UNFORESEEN = "internal_error"
-INTERVAL_S_DEFAULT = 60
+INTERVAL_S_DEFAULT = 10
 NS_PER_S = 10**9
 log = logging.getLogger(__name__)
 
