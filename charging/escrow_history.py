@@ -25,6 +25,7 @@ class ChainSession:
     host: Address
     record_key: Address
     power_w: int
+    last_wh: int  # The charger's register before it.
     opened_s: int
     deposit_micro: int  # With every top-up.
     open_tx: Hash32
@@ -77,6 +78,7 @@ class EscrowHistory:
             host=Address(arguments["host"]),
             record_key=Address(arguments["recordKey"]),
             power_w=arguments["powerW"],
+            last_wh=self.last_wh.get(ChargerId(arguments["chargerId"]), 0),
             opened_s=timestamp_s,
             deposit_micro=arguments["depositMicro"],
             open_tx=tx_hash,

@@ -1,5 +1,6 @@
 """What a charge point said, as JSON and back: how events are kept."""
 
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from typing import Final
@@ -13,9 +14,11 @@ from charging.points import (
     PointEvent,
     StatusChanged,
     TransactionEnded,
+    TransactionEvent,
     TransactionStarted,
     TransactionUpdated,
 )
+from ledger.units import EPOCH
 
 KINDS: Final[dict[str, type[PointEvent]]] = {
     kind.__name__: kind
@@ -29,7 +32,6 @@ KINDS: Final[dict[str, type[PointEvent]]] = {
         TransactionEnded,
     )
 }
-_OURS: Final = frozenset({"received_at"})  # Not said by the charger.
 
 
 def kind_of(event: PointEvent) -> str:
@@ -48,9 +50,15 @@ def from_json(kind: str, text: str) -> PointEvent:
 
 
 def digest_of(event: PointEvent) -> bytes:
-    """What tells an event from another: all that the charger said, not when it reached us."""
-    said = {name: value for name, value in msgspec.to_builtins(event).items() if name not in _OURS}
-    return sha256(msgspec.json.encode([kind_of(event), said])).digest()
+    """What tells an event from another: all that the charger said, not when it reached us.
+
+    What a charger says of a charge again, of the same instant, is the same under another message
+    id, too: it did not hear our answer.
+    """
+    is_dated = isinstance(event, TransactionEvent) and event.at is not None
+    message_id = "" if is_dated else event.message_id
+    said = replace(event, received_at=EPOCH, message_id=message_id)
+    return sha256(kind_of(event).encode() + msgspec.json.encode(said)).digest()
 
 
 @cache

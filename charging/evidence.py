@@ -6,7 +6,7 @@ signed and unsigned values disagree the smaller energy is billed, and the differ
 the host (DESIGN §3).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +20,7 @@ from charging.measured import (
     Source,
     energy_wh_max,
 )
-from charging.ocmf import SignedCharge, is_ocmf, signed_charge_of
+from charging.ocmf import SignedCharge, is_ocmf, signed_charge_of, signed_digest
 from charging.sessions import Evidence
 from ledger.keccak import keccak256
 from ledger.units import REGISTER_WH_MAX, Hash32
@@ -55,6 +55,7 @@ def with_evidence(
     *,
     last_wh: int,
     power_w: int,
+    replayed: Collection[Hash32] = (),
 ) -> tuple[Measured, Evidence]:
     """A settled charge as it is billed, and what proves it; never raises for what was received.
 
@@ -64,8 +65,14 @@ def with_evidence(
         public_key: the charger's configured one, if it has one.
         last_wh: the charger's last register, as the escrow knows it.
         power_w: the charger's registered power.
+        replayed: digests of signed records that prove another session already, and so not this.
     """
-    texts = list(signed_texts)
+    given = list(signed_texts)
+    texts = [text for text in given if not replayed or signed_digest(text) not in replayed]
+    if left_out := len(given) - len(texts):
+        detail = f"{left_out} signed records are of an earlier session"
+        note = Note(kind=NoteKind.SIGNED_REPLAYED, detail=detail)
+        measured = replace(measured, notes=tuple(sorted((*measured.notes, note))))
     try:
         signed = signed_charge_of(filter(is_ocmf, texts), public_key) if texts else None
     except BadEvidence as error:

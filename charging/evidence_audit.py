@@ -1,7 +1,6 @@
 """Whether a record follows from its evidence, and its evidence from the charger's messages."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Final
 
@@ -9,15 +8,14 @@ from charging.derived_charges import DerivedSession
 from charging.errors import BadEvidence
 from charging.evidence import NO_EVIDENCE_HASH
 from charging.kept_store import UNREADABLE, KeptSession
-from charging.ocmf import signed_charge_of
-from charging.orders import ChargeRecord
-from charging.sessions import Evidence
+from charging.ocmf import signed_charge_of, signed_digest
+from charging.orders import ChargeRecord, SessionId
+from charging.sessions import ChargeSession, Evidence
 from charging.settling import ChargeTerms, settled_charge
 from ledger.keccak import keccak256
-from ledger.units import from_unix_s
+from ledger.units import Hash32, from_unix_s
 
 SHOWN_CHARS_MAX: Final = 120
-_BETWEEN_RECORDS: Final = re.compile(r"\n(?=OCMF\|)")
 
 
 def problems_of_evidence(
@@ -39,7 +37,7 @@ def problems_of_evidence(
             yield "its evidence is not signed, and is said to be verified"
         return
     try:
-        signed = signed_charge_of(_BETWEEN_RECORDS.split(evidence.text), public_key)
+        signed = signed_charge_of(evidence.records(), public_key)
     except BadEvidence as error:
         yield f"its signed values are not the charger's: {error}"
         return
@@ -88,12 +86,23 @@ def problems_of_settling(
             terms.track(message.event() for message in messages[: evidence.message_count]),
             message_count=evidence.message_count,
             now_at=from_unix_s(evidence.settled_s),
+            replayed=evidence.replayed,
         )
     except UNREADABLE as error:
         yield f"its charger's messages give no record: {error}"
         return
     yield from _differences("record", record, again)
     yield from _differences("evidence", evidence, proof)
+
+
+def problems_of_replays(sessions: Iterable[ChargeSession]) -> Iterator[tuple[SessionId, str]]:
+    """Sessions whose signed records prove an earlier one."""
+    proved: dict[Hash32 | None, SessionId] = {}
+    for session in sessions:
+        for text in session.evidence.records() if session.evidence else ():
+            first = proved.setdefault(signed_digest(text), session.session_id)
+            if first != session.session_id:
+                yield session.session_id, f"its signed values prove session 0x{first.hex()}"
 
 
 def _differences(what: str, stored: ChargeRecord | Evidence, again: object) -> Iterator[str]:

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from charging.desk import ENDED, SessionState
-from charging.measured import Measured
 from charging.points import (
     Authorised,
     Booted,
@@ -25,7 +24,7 @@ from charging.points import (
 from charging.registers import EnergyTrack
 from charging.sessions import ChargeSession
 from charging.store import ChargingStore, Connection, Transaction
-from ledger.units import from_unix_s
+from ledger.units import from_unix_s, to_unix_s
 
 NO_TRANSACTION: Final = frozenset({"", "-1", "0"})  # What chargers send that never got an id.
 TRACKS_MAX: Final = 20_000
@@ -53,7 +52,7 @@ class Taken:
 
     reply: Reply
     session: ChargeSession | None = None
-    measured: Measured | None = None
+    has_moved: bool = False  # The session is in another state than before.
     stop: StopCharge | None = None
 
 
@@ -64,6 +63,7 @@ class ChargeIntake:
         self, store: ChargingStore, ender: SessionEnder, now: Callable[[], datetime]
     ) -> None:
         self._store = store
+        self._messages = store.messages
         self._ender = ender
         self._now = now
         self._tracks: dict[int, EnergyTrack] = {}  # By transaction; can be lost at any time.
@@ -83,8 +83,8 @@ class ChargeIntake:
             case StatusChanged():
                 self._take_status(connection, event)
             case Booted():
-                self._store.add_event(connection, event)
-                self._store.note_boot(connection, event)
+                self._messages.add_event(connection, event)
+                self._store.places.note_boot(connection, event)
             case _:
                 pass
         return Taken(reply=Reply())
@@ -94,74 +94,85 @@ class ChargeIntake:
         if session.transaction_no is None or session.opened_s is None:
             return None
         track = self._tracks.get(session.transaction_no)
-        if track is None:
+        if track is None or not _is_of(track, session):
             track = EnergyTrack(
                 last_wh=session.last_wh,
                 power_w=session.power_w,
                 opened_at=from_unix_s(session.opened_s),
             )
-            for event in self._store.events_of(connection, session.transaction_no):
+            for event in self._messages.events_of(connection, session.transaction_no):
                 track.take(event)
             if len(self._tracks) >= TRACKS_MAX:
                 self._tracks.clear()
             self._tracks[session.transaction_no] = track
         return track
 
-    def forget(self, session: ChargeSession) -> None:
-        """Drops what is only kept to be fast."""
-        self._tracks.pop(session.transaction_no or 0, None)
-
     # Charges.
 
     def _take_transaction(self, connection: Connection, event: TransactionEvent) -> Taken:
-        known_no = self._store.transaction_of(connection, event)
-        if known_no is not None:  # Said before, and kept: answer as then.
-            transaction = self._store.transaction_by_number(connection, known_no)
-            return Taken(reply=self._reply(connection, transaction))
-        transaction = self._transaction_of(connection, event)
-        self._store.add_event(connection, event, transaction.number or None)
-        if transaction.number == 0:
+        transaction = self._named(connection, event)
+        if transaction is None:
+            kept = self._messages.kept(connection, event)
+            if kept is not None:
+                return self._said_before(connection, *kept)
+            transaction = self._unnamed(connection, event) or self._begun(connection, event)
+        number = transaction.number if transaction else None
+        if not self._messages.add_event(connection, event, number):
+            return self._said_before(connection, number)
+        if transaction is None:  # Meter values outside of any charge.
             return Taken(reply=Reply())
+        transaction = self._updated(connection, transaction, event)
         session = self._session_of(connection, transaction)
         if session is None:
-            return self._nobodys(transaction, event)
+            return self._nobodys(transaction)
         track = self._tracks.get(transaction.number)
         if track is not None:
             track.take(event)
         return self._move(connection, session, transaction, event)
 
-    def _transaction_of(self, connection: Connection, event: TransactionEvent) -> Transaction:
-        """The charge that an event is about; it begins here if nothing was said of it before."""
-        point = event.charge_point_id
-        found = None
-        if event.transaction_id not in NO_TRANSACTION:
-            found = self._store.transaction(connection, point, event.transaction_id)
-        elif not isinstance(event, TransactionStarted):
-            found = self._unnamed(connection, event)
-            if found is None and not event.id_token and event.remote_start_id is None:
-                return _NONE  # Meter values outside of any charge.
-        if found is not None:
-            return self._update(connection, found, event)
-        return self._begin(connection, event)
+    def _said_before(self, connection: Connection, number: int | None) -> Taken:
+        """Answers as then."""
+        if number is None:
+            return Taken(reply=Reply())
+        transaction = self._messages.transaction_by_number(connection, number)
+        session = self._session_of(connection, transaction)
+        may = session is not None and session.state not in ENDED
+        return Taken(reply=Reply(accepted=may, transaction_id=transaction.transaction_id))
+
+    # Which charge an event is about.
+
+    def _named(self, connection: Connection, event: TransactionEvent) -> Transaction | None:
+        """The charge of the event's id, if it is a usable and a known one."""
+        if event.transaction_id in NO_TRANSACTION:
+            return None
+        return self._messages.transaction(connection, event.charge_point_id, event.transaction_id)
 
     def _unnamed(self, connection: Connection, event: TransactionEvent) -> Transaction | None:
         """The open charge that an event without a usable id must be about."""
-        for transaction in self._store.open_transactions(connection, event.charge_point_id):
-            same_token = transaction.id_token.upper() == event.id_token.strip().upper()
+        if event.transaction_id not in NO_TRANSACTION or isinstance(event, TransactionStarted):
+            return None
+        for transaction in self._messages.open_transactions(connection, event.charge_point_id):
+            same_token = _same_token(transaction.id_token, event.id_token)
             same_place = event.connector_id in (None, transaction.connector_id)
             if (event.id_token and same_token) or (not event.id_token and same_place):
                 return transaction
         return None
 
-    def _begin(self, connection: Connection, event: TransactionEvent) -> Transaction:
+    def _begun(self, connection: Connection, event: TransactionEvent) -> Transaction | None:
+        """A charge of which nothing was said yet; None for values outside of any charge."""
+        has_id = event.transaction_id not in NO_TRANSACTION
+        has_owner = bool(event.id_token) or event.remote_start_id is not None
+        if not (has_id or has_owner or isinstance(event, TransactionStarted)):
+            return None
         session = self._wanted(connection, event)
         if session is not None and session.transaction_no is not None:
-            earlier = self._store.transaction_by_number(connection, session.transaction_no)
+            earlier = self._messages.transaction_by_number(connection, session.transaction_no)
             is_late_start = isinstance(event, TransactionStarted) and not earlier.begun
-            if is_late_start or event.transaction_id in NO_TRANSACTION:
-                return self._update(connection, earlier, event)
-            session = None  # A second charge under one token is nobody's.
-        transaction = self._store.add_transaction(
+            if is_late_start or (not has_id and not isinstance(event, TransactionStarted)):
+                return earlier
+            if isinstance(event, TransactionStarted):
+                self._supersede(connection, session, earlier, event)
+        return self._messages.add_transaction(
             connection,
             Transaction(
                 number=0,
@@ -169,18 +180,27 @@ class ChargeIntake:
                 transaction_id=event.transaction_id or f"new:{event.message_id}",
                 connector_id=event.connector_id,
                 id_token=event.id_token,
-                session_id=session.session_id if session else None,
+                session_id=None,
                 begun=isinstance(event, TransactionStarted),
                 ended=isinstance(event, TransactionEnded),
             ),
-            ours=event.transaction_id in NO_TRANSACTION,
+            ours=not has_id,
         )
-        if session is not None:
-            joined = replace(session, transaction_no=transaction.number)
-            self._store.save_session(connection, joined)
-        return transaction
 
-    def _update(
+    def _supersede(
+        self,
+        connection: Connection,
+        session: ChargeSession,
+        earlier: Transaction,
+        event: TransactionEvent,
+    ) -> None:
+        """A second charge under one token is nobody's; at the same connector the first is over."""
+        if earlier.ended or earlier.connector_id != event.connector_id or session.ended_s:
+            return
+        over = replace(session, ended_s=self._now_s(), stop_reason="another charge began")
+        self._store.save_session(connection, over)
+
+    def _updated(
         self, connection: Connection, found: Transaction, event: TransactionEvent
     ) -> Transaction:
         updated = replace(
@@ -197,7 +217,7 @@ class ChargeIntake:
                 joined = replace(session, transaction_no=updated.number)
                 self._store.save_session(connection, joined)
         if updated != found:
-            self._store.save_transaction(connection, updated)
+            self._messages.save_transaction(connection, updated)
         return updated
 
     def _wanted(self, connection: Connection, event: TransactionEvent) -> ChargeSession | None:
@@ -212,23 +232,14 @@ class ChargeIntake:
     def _session_of(self, connection: Connection, transaction: Transaction) -> ChargeSession | None:
         if transaction.session_id is None:
             return None
-        return self._store.session(connection, transaction.session_id)
+        return self._store.session_now(connection, transaction.session_id)
 
-    def _nobodys(self, transaction: Transaction, event: TransactionEvent) -> Taken:
-        """A charge without a session: kept, and stopped if it still runs."""
-        stop = None
-        if not transaction.ended and isinstance(event, TransactionStarted):
-            stop = StopCharge(
-                charge_point_id=transaction.charge_point_id,
-                transaction_id=transaction.transaction_id,
-            )
+    # What comes of it.
+
+    def _nobodys(self, transaction: Transaction) -> Taken:
+        """A charge without a session: kept, and stopped as long as it runs."""
         reply = Reply(accepted=False, transaction_id=transaction.transaction_id)
-        return Taken(reply=reply, stop=stop)
-
-    def _reply(self, connection: Connection, transaction: Transaction) -> Reply:
-        session = self._session_of(connection, transaction)
-        may = session is not None and session.state not in ENDED
-        return Reply(accepted=may, transaction_id=transaction.transaction_id)
+        return Taken(reply=reply, stop=_stop_of(transaction))
 
     def _move(
         self,
@@ -240,14 +251,14 @@ class ChargeIntake:
         reply = Reply(accepted=True, transaction_id=transaction.transaction_id)
         if session.state not in _MAY_CHARGE:  # Late values of a charge that is settled.
             late = replace(reply, accepted=session.state is SessionState.STOPPING)
-            return Taken(reply=late)
+            return Taken(reply=late, stop=_stop_of(transaction))
         before = session
         if session.state is SessionState.OPEN and transaction.begun:
             session = replace(session, state=SessionState.CHARGING)
         if isinstance(event, TransactionEnded):
             session = replace(
                 session,
-                ended_s=int(self._now().timestamp()),
+                ended_s=self._now_s(),
                 stop_reason=session.stop_reason or event.reason,
             )
         if session != before:
@@ -260,47 +271,60 @@ class ChargeIntake:
         measured = track.live(self._now())
         cost_micro = min(measured.cost_micro_down(session.order.tariff), session.deposit_micro)
         return Taken(
-            reply=replace(reply, cost_micro=cost_micro), session=session, measured=measured
+            reply=replace(reply, cost_micro=cost_micro),
+            session=session,
+            has_moved=session.state is not before.state,
         )
+
+    def _now_s(self) -> int:
+        return to_unix_s(self._now())
 
     # States.
 
     def _take_status(self, connection: Connection, event: StatusChanged) -> None:
         point, connector_id = event.charge_point_id, event.connector_id
-        transaction = next(
-            (
-                each
-                for each in self._store.open_transactions(connection, point)
-                if each.connector_id == connector_id
-            ),
-            None,
+        open_here = (
+            each
+            for each in self._messages.open_transactions(connection, point)
+            if each.connector_id == connector_id
         )
+        transaction = next(open_here, None)
         number = transaction.number if transaction else None
-        if not self._store.add_event(connection, event, number):
+        if not self._messages.add_event(connection, event, number):
             return
-        before = self._store.availabilities(connection).get((point, connector_id))
-        if before is None or before[0] is not event.availability or event.error:
-            self._store.note_availability(
+        places = self._store.places
+        before = places.availability(connection, point, connector_id)
+        if before is not event.availability or event.error:
+            places.note_availability(
                 connection,
                 point,
                 connector_id,
                 event.availability,
                 error=event.error,
-                since_s=int(event.received_at.timestamp()),
+                since_s=to_unix_s(event.received_at),
             )
         track = self._tracks.get(number or 0)
         if track is not None:
             track.take(event)
 
 
+def _is_of(track: EnergyTrack, session: ChargeSession) -> bool:
+    """Whether a track goes by what the session's opening says: a reorg may have changed that."""
+    terms = (track.last_wh, track.power_w, to_unix_s(track.opened_at))
+    return terms == (session.last_wh, session.power_w, session.opened_s)
+
+
+def _same_token(one: str, other: str) -> bool:
+    return one.strip().upper() == other.strip().upper()
+
+
+def _stop_of(transaction: Transaction) -> StopCharge | None:
+    """What is to be asked of a charger that goes on with a charge that nobody pays for."""
+    if transaction.ended:
+        return None
+    return StopCharge(
+        charge_point_id=transaction.charge_point_id, transaction_id=transaction.transaction_id
+    )
+
+
 _MAY_CHARGE: Final = frozenset({SessionState.OPENING, SessionState.OPEN, SessionState.CHARGING})
-_NONE: Final = Transaction(
-    number=0,
-    charge_point_id="",
-    transaction_id="",
-    connector_id=None,
-    id_token="",
-    session_id=None,
-    begun=False,
-    ended=False,
-)

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
@@ -37,6 +38,7 @@ class Journal:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def __enter__(self) -> Self:
@@ -46,15 +48,20 @@ class Journal:
     def __exit__(self, *_error: object) -> None:
         self._entries.put(None)
         self._thread.join()
+        self._is_closed = True
+        self._cancel_rest()
 
     def submit(self, work: Callable[[Any], T]) -> "Future[T]":
         """Asks for work to be done; it is on the disk when the future has its result.
 
         The work may run twice, if another's failure undid its first run: it changes nothing but
-        through the transaction that it is given.
+        through the transaction that it is given. Once the journal is closed, nothing is done any
+        more and the future is cancelled.
         """
         future: Future[T] = Future()
         self._entries.put(_Entry(work, future))
+        if self._is_closed:
+            self._cancel_rest()
         return future
 
     async def write(self, work: Callable[[Any], T]) -> T:
@@ -79,6 +86,14 @@ class Journal:
                 return batch, True
             batch.append(entry)
         return batch, False
+
+    def _cancel_rest(self) -> None:
+        """Nobody will do what was asked for too late."""
+        with suppress(queue.Empty):
+            while True:
+                entry = self._entries.get_nowait()
+                if entry is not None:
+                    entry.future.cancel()
 
     def _commit(self, batch: list[_Entry]) -> None:
         live = [entry for entry in batch if entry.future.set_running_or_notify_cancel()]

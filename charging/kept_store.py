@@ -18,6 +18,7 @@ from charging.session_rows_store import (
 )
 from charging.sessions import ChargeSession
 from ledger.errors import LedgerError
+from ledger.units import to_unix_s
 
 UNREADABLE = (msgspec.MsgspecError, LedgerError, ValueError, TypeError, KeyError, OverflowError)
 _SESSION: Table = ChargeSessionRow.__table__  # type: ignore[attr-defined]
@@ -46,7 +47,7 @@ class KeptMessage:
             raise ValueError(f"cannot be read: {error}") from error
         if digest_of(event) != self.digest:
             raise ValueError("is not what its digest says")
-        if int(event.received_at.timestamp()) != self.received_s:
+        if to_unix_s(event.received_at) != self.received_s:
             raise ValueError("was not received when it says")
         return event
 

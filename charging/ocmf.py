@@ -25,6 +25,8 @@ from charging.ocmf_keys import (
     spki_hex,
 )
 from ledger.json_text import NotJson, require_shallow
+from ledger.keccak import keccak256
+from ledger.units import Hash32
 
 TEXT_CHARS_MAX: Final = 65_536
 RECORDS_MAX: Final = 500  # That are looked at for one charge.
@@ -165,6 +167,17 @@ def is_ocmf(text: str) -> bool:
     except BadEvidence:
         return False
     return True
+
+
+def signed_digest(text: str) -> Hash32 | None:
+    """What a record is known by in whatever encoding it comes; None for what is no OCMF.
+
+    Of the signed part alone: a signature can be written in more than one way.
+    """
+    try:
+        return keccak256(parse_record(text).payload.encode())
+    except BadEvidence:
+        return None
 
 
 def verify_record(record: OcmfRecord, public_key: str) -> str:

@@ -123,6 +123,11 @@ class EnergyTrack:
         """Whether the charger said that a transaction began, or sent a value of one."""
         return bool(self._received.starts or self._received.registers)
 
+    @property
+    def heard_at(self) -> datetime | None:
+        """When we heard for the last time that it began; None: never."""
+        return max((stamp.received_at for stamp in self._received.starts), default=None)
+
     def signed_values(self) -> tuple[SampledValue, ...]:
         """Signed data as received, each once, by the charger's times: for `charging/ocmf.py`."""
         kept = self._received.signed

@@ -94,7 +94,10 @@ class ChargeTransactionRow(SQLModel, table=True):
     """One charge as a charge point speaks of it; its number is OCPP 1.6's `transactionId`."""
 
     __tablename__ = "charge_transaction"
-    __table_args__ = (UniqueConstraint("charge_point_id", "transaction_id"),)
+    __table_args__ = (
+        UniqueConstraint("charge_point_id", "transaction_id"),
+        Index("charge_transaction_open", "charge_point_id", "ended"),
+    )
 
     number: int | None = Field(default=None, primary_key=True)
     charge_point_id: str
@@ -156,6 +159,15 @@ class TopUpRow(SQLModel, table=True):
     nonce: str = Field(primary_key=True)
     add_micro: str
     signature: bytes
+
+
+class SignedRecordRow(SQLModel, table=True):
+    """A record that a meter signed, and the one session that it proves."""
+
+    __tablename__ = "charge_signed_record"
+
+    digest: bytes = Field(primary_key=True)  # Of what is signed, however it was encoded.
+    session_id: bytes
 
 
 def session_values(session: ChargeSession) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One charge between deposit and refund, as a value, and the rules by which it moves on."""
 
+import re
 from base64 import b32encode
 from dataclasses import dataclass
 from typing import Final
@@ -14,9 +15,11 @@ SESSION_S_MAX: Final = 86_400  # A session lasts at most a day from its opening.
 CLOSE_WITHIN_S: Final = 3 * 86_400  # After that it can be closed for so long.
 START_WITHIN_S: Final = 600  # Without a charge by then, the deposit goes back.
 STOP_PATIENCE_S: Final = 300  # Asked to stop, a charger that says nothing is not waited for.
+STOP_AGAIN_S: Final = 15  # A charger that goes on is asked to stop again.
 LEFT_PATIENCE_S: Final = 120  # The cable is out, and no stop was told.
 START_MISSING_S: Final = 60  # A stop came without its start.
 SESSION_MARGIN_S: Final = 120  # So long before the day is over the charge is stopped.
+_NEXT_RECORD: Final = re.compile(r"\n(?=OCMF\|)")
 TOKEN_CHARS: Final = 20  # OCPP 1.6: an idTag has at most 20 characters.
 
 RUNNING: Final = frozenset({SessionState.OPENING, SessionState.OPEN, SessionState.CHARGING})
@@ -38,6 +41,11 @@ class Evidence:
     left_out_wh: int = 0  # Measured by one source and not billed: for the host to look at.
     message_count: int = 0  # It was made from so many of the charge's messages, the first ones,
     settled_s: int = 0  # at this time: who has both makes the same record again.
+    replayed: tuple[Hash32, ...] = ()  # Digests of signed records that prove another session.
+
+    def records(self) -> list[str]:
+        """The signed records that it consists of."""
+        return _NEXT_RECORD.split(self.text) if self.kind == "ocmf" else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 A function of the messages alone, so that whoever has them makes the same record again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from charging.points import PointEvent
 from charging.registers import EnergyTrack
 from charging.sessions import Evidence
 from charging.tariffs import ChargeTariff
-from ledger.units import to_unix_s
+from ledger.units import Hash32, to_unix_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,18 @@ class ChargeTerms:
 
 
 def settled_charge(
-    terms: ChargeTerms, track: EnergyTrack, *, message_count: int, now_at: datetime
+    terms: ChargeTerms,
+    track: EnergyTrack,
+    *,
+    message_count: int,
+    now_at: datetime,
+    replayed: Collection[Hash32] = (),
 ) -> tuple[ChargeRecord, Evidence]:
     """The record, not signed yet, and what proves it.
 
     Args:
         track: has taken the first `message_count` messages of the charge.
+        replayed: digests of signed records that prove another session.
     """
     measured, evidence = with_evidence(
         track.settle(now_at),
@@ -49,6 +55,7 @@ def settled_charge(
         terms.public_key,
         last_wh=terms.last_wh,
         power_w=terms.power_w,
+        replayed=replayed,
     )
     record = ChargeRecord(
         session_id=terms.session_id,
@@ -59,4 +66,9 @@ def settled_charge(
         idle_s=measured.idle_s_under(terms.tariff),
         evidence_hash=evidence.hash,
     )
-    return record, replace(evidence, message_count=message_count, settled_s=to_unix_s(now_at))
+    return record, replace(
+        evidence,
+        message_count=message_count,
+        settled_s=to_unix_s(now_at),
+        replayed=tuple(sorted(replayed)),
+    )

@@ -115,3 +115,24 @@ def _inclusion(row: RowMapping) -> Inclusion | None:
         gas_used=row["gas_used"],
         contract_address=None if created is None else Address(created),
     )
+
+
+def work_order(entry: Entry) -> tuple[bool, int, int]:
+    """What is signed comes first, by its nonce."""
+    live = entry.live
+    return (not live, live[-1].nonce if live else 0, entry.entry_id)
+
+
+def lowest_free(nonce_mined: int, held: Iterable[int]) -> int:
+    """The first nonce that none of ours holds."""
+    taken = frozenset(held)
+    nonce = nonce_mined
+    while nonce in taken:
+        nonce += 1
+    return nonce
+
+
+def error_values(error: tuple[str, str] | None) -> dict[str, str | None]:
+    """The columns of a reason."""
+    code, detail = error or (None, None)
+    return {"error_code": code, "error_detail": detail}

@@ -5,7 +5,7 @@ if another process was there first.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,7 +22,17 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from ledger.chain.protocol import Fees
-from ledger.outbox_rows_store import ATTEMPT, CHAIN, INTENT, attempt_of, entry_of, instant
+from ledger.outbox_rows_store import (
+    ATTEMPT,
+    CHAIN,
+    INTENT,
+    attempt_of,
+    entry_of,
+    error_values,
+    instant,
+    lowest_free,
+    work_order,
+)
 from ledger.outbox_states import (
     TERMINAL,
     Attempt,
@@ -38,6 +48,7 @@ from ledger.units import Address, Hash32, from_unix_s, to_unix_s
 __all__ = ["Connection", "Engine", "OutboxStore", "Signed"]
 
 PENDING_READ_MAX = 32
+KEYS_AT_ONCE = 500
 
 # What an entry shows; the calldata is read only to sign it.
 _SHOWN = [column for column in INTENT.c if column.name != "data"]
@@ -158,6 +169,19 @@ class OutboxStore:
         entries = self._entries(INTENT.c.key == key)
         return entries[0] if entries else None
 
+    def entries(
+        self, keys: Sequence[str], connection: Connection | None = None
+    ) -> dict[str, Entry]:
+        """How those of these intents fare that there are, in the caller's transaction if given."""
+        if connection is None:
+            with self.engine.begin() as own:
+                return self.entries(keys, own)
+        found: dict[str, Entry] = {}
+        for place in range(0, len(keys), KEYS_AT_ONCE):
+            some = INTENT.c.key.in_(keys[place : place + KEYS_AT_ONCE])
+            found |= {entry.key: entry for entry in self._entries_in(connection, some)}
+        return found
+
     def open_entries(self, sender: Address, *, due_at: datetime | None) -> list[Entry]:
         """A sender's intents that are not final: by nonce what is signed, then what comes next.
 
@@ -211,17 +235,20 @@ class OutboxStore:
         return found
 
     def _entries(self, *conditions: ColumnElement[bool]) -> list[Entry]:
+        with self.engine.begin() as connection:
+            return self._entries_in(connection, *conditions)
+
+    def _entries_in(self, connection: Connection, *conditions: ColumnElement[bool]) -> list[Entry]:
         wanted = select(INTENT.c.entry_id).where(*conditions)
         attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
-        with self.engine.begin() as connection:
-            rows = connection.execute(select(*_SHOWN).where(*conditions)).mappings().all()
-            if rows:
-                columns = [column for column in ATTEMPT.c if column.name != "raw"]
-                query = select(*columns).where(ATTEMPT.c.entry_id.in_(wanted))
-                for row in connection.execute(query.order_by(ATTEMPT.c.ordinal)).mappings():
-                    attempts[row["entry_id"]].append(attempt_of(row))
+        rows = connection.execute(select(*_SHOWN).where(*conditions)).mappings().all()
+        if rows:
+            columns = [column for column in ATTEMPT.c if column.name != "raw"]
+            query = select(*columns).where(ATTEMPT.c.entry_id.in_(wanted))
+            for row in connection.execute(query.order_by(ATTEMPT.c.ordinal)).mappings():
+                attempts[row["entry_id"]].append(attempt_of(row))
         entries = [entry_of(row, attempts[row["entry_id"]]) for row in rows]
-        return sorted(entries, key=_work_order)
+        return sorted(entries, key=work_order)
 
     # Changing.
 
@@ -244,7 +271,7 @@ class OutboxStore:
                 INTENT.c.sender == entry.sender,
                 INTENT.c.nonce >= nonce_mined,
             )
-            nonce = _lowest_free(nonce_mined, connection.execute(held).scalars())
+            nonce = lowest_free(nonce_mined, connection.execute(held).scalars())
             change = {"state": State.SIGNED, "nonce": nonce, "taken_block": None} | _NO_ERROR
             if not self._change(connection, entry, change):
                 return None
@@ -292,7 +319,7 @@ class OutboxStore:
             "gas_used": inclusion.gas_used,
             "contract_address": inclusion.contract_address,
         }
-        return self._change_alone(entry, change | _error_values(error))
+        return self._change_alone(entry, change | error_values(error))
 
     def reopen(self, entry: Entry) -> bool:
         """The block was dropped: it is signed and under way, as before."""
@@ -305,7 +332,7 @@ class OutboxStore:
 
     def note_problem(self, entry: Entry, error: tuple[str, str]) -> bool:
         """Keeps the reason why nothing moves, for people to see."""
-        return self._change_alone(entry, _error_values(error))
+        return self._change_alone(entry, error_values(error))
 
     def abandon(self, entry: Entry) -> bool:
         """Gives the attempts up; the intent waits for a new nonce."""
@@ -315,7 +342,7 @@ class OutboxStore:
     def refuse(self, entry: Entry, error: tuple[str, str]) -> bool:
         """The chain will never take it: final, and its nonce is free."""
         change = {"state": State.REVERTED, "nonce": None, "taken_block": None}
-        return self._give_up(entry, change | _NOT_MINED | _error_values(error))
+        return self._give_up(entry, change | _NOT_MINED | error_values(error))
 
     def _give_up(self, entry: Entry, change: dict[str, Any]) -> bool:
         with self.engine.begin() as connection:
@@ -366,21 +393,3 @@ class OutboxStore:
                 abandoned=False,
             )
         )
-
-
-def _lowest_free(nonce_mined: int, held: Iterable[int]) -> int:
-    taken = frozenset(held)
-    nonce = nonce_mined
-    while nonce in taken:
-        nonce += 1
-    return nonce
-
-
-def _work_order(entry: Entry) -> tuple[bool, int, int]:
-    live = entry.live
-    return (not live, live[-1].nonce if live else 0, entry.entry_id)
-
-
-def _error_values(error: tuple[str, str] | None) -> dict[str, str | None]:
-    code, detail = error or (None, None)
-    return {"error_code": code, "error_detail": detail}

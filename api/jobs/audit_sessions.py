@@ -10,6 +10,7 @@ from charging.desk import SessionState
 from charging.evidence_audit import (
     problems_of_evidence,
     problems_of_messages,
+    problems_of_replays,
     problems_of_settling,
 )
 from charging.kept_store import KeptSession
@@ -77,6 +78,8 @@ class SessionsAudit:
             elif found.session.state not in NOT_ON_CHAIN:
                 state = found.session.state.value
                 self._report.note(session_name(session_id), f"is {state}, and not on the chain")
+        for session_id, text in problems_of_replays(each.session for each in kept.values()):
+            self._report.note(session_name(session_id), text)
         for session_id, session in derived.items():
             if session_id not in kept:
                 self._missing(session)

@@ -134,6 +134,7 @@ def _evidence_to_json(evidence: Evidence) -> dict[str, Any]:
         "left_out_wh": evidence.left_out_wh,
         "message_count": evidence.message_count,
         "settled_at": _instant(evidence.settled_s),
+        "replayed": [hex_of(digest) for digest in evidence.replayed],
     }
 
 
@@ -150,6 +151,7 @@ def _evidence_of(item: Mapping[str, Any]) -> Evidence:
         left_out_wh=int(item["left_out_wh"]),
         message_count=int(item["message_count"]),
         settled_s=_unix_s(item["settled_at"]),
+        replayed=tuple(Hash32(bytes_of(digest, HASH_BYTES)) for digest in item["replayed"]),
     )
 
 

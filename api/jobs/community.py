@@ -23,7 +23,8 @@ from api.jobs.opening import (
     open_database,
     system_now,
 )
-from charging.escrow_history import EscrowHistory
+from charging.escrow_history import ChainSession, EscrowHistory
+from charging.orders import SessionId
 from ledger.assignment import Rules
 from ledger.chain import escrow
 from ledger.chain.embedded import EmbeddedChain
@@ -221,27 +222,45 @@ class Community:
         A reorganised chain is told again from its beginning.
         """
         with self._guard:
-            tip = self._follow()
-            if tip is not None and tip.number > self._told_block:
-                entries = self._entries(self.contracts.market, self._told_block + 1)
-                self.history.extend(market_events(entries))
-                registry_entries = self._entries(self.contracts.registry, self._told_block + 1)
-                self._registry_logs += [entry.log for entry in registry_entries]
-                if self.contracts.has_escrow:
-                    self._tell_charges(self._entries(self.contracts.escrow, self._told_block + 1))
-                self._told_block, self._told_hash = tip.number, tip.block_hash
+            self._catch_up()
             return self.history
 
-    def _follow(self) -> Block | None:
-        """The last block that is deep enough; what was told of another chain is forgotten."""
-        if self.read_only:
-            return self.chain.head()
-        tip = self._indexer.catch_up()
-        told = self.chain.block(self._told_block) if self._told_block >= 0 else None
-        if self._told_block >= 0 and (told is None or told.block_hash != self._told_hash):
-            self.history, self._registry_logs, self._told_block = MarketHistory(), [], -1
+    def charges_now(self) -> dict[SessionId, ChainSession]:
+        """Every charging session as the chain has it where it is final: a copy."""
+        with self._guard:
+            self._catch_up()
+            return dict(self.charges.sessions)
+
+    def _catch_up(self) -> None:
+        tip, is_same = self._follow()
+        told_block = self._told_block if is_same else -1
+        # Read all of it before anything is told: what fails half-way has not been told at all.
+        contracts, news = self.contracts, told_block + 1
+        if tip is not None and tip.number > told_block:
+            market = list(market_events(self._entries(contracts.market, news)))
+            registry = [entry.log for entry in self._entries(contracts.registry, news)]
+            charges = list(self._entries(contracts.escrow, news) if contracts.has_escrow else ())
+        elif is_same:
+            return
+        else:
+            market, registry, charges = [], [], []
+        if not is_same:
+            self.history, self._registry_logs = MarketHistory(), []
             self.charges = EscrowHistory()
-        return tip
+        self.history.extend(market)
+        self._registry_logs += registry
+        self._tell_charges(charges)
+        self._told_block, self._told_hash = (tip.number, tip.block_hash) if tip else (-1, b"")
+
+    def _follow(self) -> tuple[Block | None, bool]:
+        """The last block that is deep enough, and whether what was told is still of its chain."""
+        if self.read_only:
+            return self.chain.head(), True
+        tip = self._indexer.catch_up()
+        if self._told_block < 0:
+            return tip, True
+        told = self.chain.block(self._told_block)
+        return tip, told is not None and told.block_hash == self._told_hash
 
     def _tell_charges(self, entries: Sequence[LogEntry]) -> None:
         for entry in entries:

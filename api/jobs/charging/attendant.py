@@ -1,12 +1,13 @@
 """Attends to sessions that nobody else moves on: starts, stops, limits, and time that runs out."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
 
+from api.jobs.charging.asking import Asking
 from api.jobs.charging.escrow_side import EscrowSide
 from charging.desk import SessionState
 from charging.guard import Guard
@@ -19,15 +20,34 @@ from charging.sessions import (
     RUNNING,
     START_MISSING_S,
     START_WITHIN_S,
+    STOP_AGAIN_S,
     STOP_PATIENCE_S,
     ChargeSession,
 )
 from charging.store import ChargingStore, Connection
 from ledger.units import to_unix_s
 
-ROUND_S = 1.0
 ASK_AGAIN_S = 60  # A charger that did not answer, or did not begin, is asked again.
-STOP_AGAIN_S = 15
+DEPOSIT_USED = "the deposit is nearly used up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """The charger of a session, as it is now."""
+
+    is_connected: bool
+    contact_s: int  # When it last came or went; 0: never.
+    state: tuple[Availability, int] | None  # Its connector's, and since when.
+
+    def is_deaf(self, session: ChargeSession, now_s: int) -> bool:
+        """Whether a charger that was asked to stop is not waited for any longer."""
+        if self.is_connected:  # It may have much to tell, and is only now asked.
+            asked_s = max(session.stop_asked_s or 0, self.contact_s)
+        elif session.stop_reason == DEPOSIT_USED:
+            return False  # Nobody waits for the rest of this deposit.
+        else:
+            asked_s = session.stop_asked_s or 0
+        return now_s - asked_s >= STOP_PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +56,7 @@ class Ask:
 
     session: ChargeSession
     start: bool = False
+    is_first: bool = True  # It was not asked before.
     stop_transaction: str | None = None
 
 
@@ -51,6 +72,7 @@ class Attendant:
         ender: SessionEnder,
         escrow_side: EscrowSide,
         link: PointLink,
+        asking: Asking,
         interval_s_of: Callable[[str], int],
         now: Callable[[], datetime],
         wake: Callable[[], None],
@@ -62,24 +84,22 @@ class Attendant:
         self._ender = ender
         self._escrow = escrow_side
         self._link = link
+        self._asking = asking
         self._interval_s_of = interval_s_of
         self._now = now
         self._wake = wake
         self._tell = tell
         self._soon = asyncio.Event()
-        self._asking: dict[tuple[bytes, str], asyncio.Task[Any]] = {}  # By session and what.
 
     def attend(self) -> None:
         """Asks for a round soon."""
         self._soon.set()
 
-    async def run(self) -> None:
-        """Goes round for ever."""
-        while True:
-            await self.round()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._soon.wait(), ROUND_S)
-            self._soon.clear()
+    async def rest(self, seconds: float) -> None:
+        """Waits until it is time for a round, or until one is asked for."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._soon.wait(), seconds)
+        self._soon.clear()
 
     async def round(self) -> None:
         """Looks at every session once."""
@@ -89,38 +109,30 @@ class Attendant:
         if changed:
             self._wake()
         for ask in asks:
-            if ask.start:
-                self._send(ask.session, "start", self._start(ask.session))
-            if ask.stop_transaction is not None:
-                self._send(ask.session, "stop", self._stop(ask.session, ask.stop_transaction))
+            self._ask(ask)
 
     async def release(self, session: ChargeSession) -> None:
         """Stops the charge of a session that ended on the chain while its charger goes on."""
-
         number = session.transaction_no
         if number is None:
             return
+        transaction = await self._journal.write(
+            lambda open_: self._store.messages.transaction_by_number(open_, number)
+        )
+        if not transaction.ended:
+            self._ask(Ask(session=session, stop_transaction=transaction.transaction_id))
 
-        def running(connection: Connection) -> str | None:
-            found = self._store.transaction_by_number(connection, number)
-            return None if found.ended else found.transaction_id
+    # Asking chargers.
 
-        transaction_id = await self._journal.write(running)
+    def _ask(self, ask: Ask) -> None:
+        name, transaction_id = ask.session.session_id, ask.stop_transaction
+        if ask.start:
+            self._asking.ask((name, "start"), partial(self._start, ask))
         if transaction_id is not None:
-            self._send(session, "stop", self._stop(session, transaction_id))
+            self._asking.ask((name, "stop"), partial(self._stop, ask.session, transaction_id))
 
-    # Asking chargers; one question of a kind at a time for each session.
-
-    def _send(self, session: ChargeSession, what: str, ask: Coroutine[Any, Any, None]) -> None:
-        key = (bytes(session.session_id), what)
-        if key in self._asking:
-            ask.close()
-            return
-        task = asyncio.ensure_future(ask)
-        self._asking[key] = task
-        task.add_done_callback(lambda _: self._asking.pop(key, None))
-
-    async def _start(self, session: ChargeSession) -> None:
+    async def _start(self, ask: Ask) -> None:
+        session = ask.session
         answer = await self._link.start(
             session.charge_point_id,
             session.connector_id,
@@ -128,7 +140,8 @@ class Attendant:
             remote_start_id=session.number,
             limit_w=session.power_w,
         )
-        if answer in (Answer.REJECTED, Answer.UNKNOWN):
+        # One that was asked before may refuse because it charges already, and say so later.
+        if ask.is_first and answer in (Answer.REJECTED, Answer.UNKNOWN):
             refused = await self._journal.write(lambda open_: self._refused(open_, session))
             self._tell(refused)
             self._wake()
@@ -149,10 +162,19 @@ class Attendant:
     def _look(self, connection: Connection) -> tuple[list[Ask], list[ChargeSession]]:
         asks: list[Ask] = []
         changed: list[ChargeSession] = []
-        states = self._store.availabilities(connection)
+        running = self._store.sessions_in(connection, RUNNING)
+        if not running:
+            return asks, changed
+        states = self._store.places.availabilities(connection)
+        points = self._store.places.points(connection)
         now_s = to_unix_s(self._now())
-        for session in self._store.sessions_in(connection, RUNNING):
-            where = states.get((session.charge_point_id, session.connector_id))
+        for session in running:
+            point = points.get(session.charge_point_id)
+            where = Where(
+                is_connected=self._link.is_connected(session.charge_point_id),
+                contact_s=point.contact_s if point else 0,
+                state=states.get((session.charge_point_id, session.connector_id)),
+            )
             after = self._attended(connection, session, now_s, where, asks)
             if after != session:
                 changed.append(after)
@@ -163,13 +185,13 @@ class Attendant:
         connection: Connection,
         session: ChargeSession,
         now_s: int,
-        where: tuple[Availability, int] | None,
+        where: Where,
         asks: list[Ask],
     ) -> ChargeSession:
         if session.opened_s is None:
             return session
         track = self._intake.track(connection, session)
-        if track is None or not track.has_started:
+        if track is None or not (track.has_started or track.ended):
             return self._not_begun(connection, session, now_s, asks)
         if session.state is SessionState.OPEN:
             session = replace(session, state=SessionState.CHARGING)
@@ -193,7 +215,7 @@ class Attendant:
         if is_due and self._link.is_connected(session.charge_point_id):
             session = replace(session, start_asked_s=now_s)
             self._store.save_session(connection, session)
-            asks.append(Ask(session=session, start=True))
+            asks.append(Ask(session=session, start=True, is_first=asked_s is None))
         return session
 
     @staticmethod
@@ -201,20 +223,22 @@ class Attendant:
         session: ChargeSession,
         track: EnergyTrack,
         now_s: int,
-        where: tuple[Availability, int] | None,
+        where: Where,
     ) -> bool:
         """Whether a charge is settled with what is known, though its charger may say more later."""
         if session.ended_s is not None and now_s - session.ended_s >= START_MISSING_S:
             return True  # A stop whose start never came.
-        if session.stop_asked_s is not None and now_s - session.stop_asked_s >= STOP_PATIENCE_S:
+        if session.stop_asked_s is not None and where.is_deaf(session, now_s):
             return True
         if now_s >= session.charge_ends_s + STOP_PATIENCE_S // 4:
             return True
-        if where is None or track.ended:
+        if where.state is None or track.ended:
             return False
-        availability, since_s = where
-        left = availability is Availability.AVAILABLE
-        return left and now_s - since_s >= LEFT_PATIENCE_S
+        availability, since_s = where.state
+        heard_s = 0 if track.heard_at is None else to_unix_s(track.heard_at)
+        # Only what it said after the start tells of this charge.
+        has_left = availability is Availability.AVAILABLE and since_s >= heard_s
+        return has_left and now_s - since_s >= LEFT_PATIENCE_S
 
     def _guarded(
         self,
@@ -233,14 +257,14 @@ class Attendant:
         verdict = guard.check_measured(measured, session.deposit_micro)
         reason = session.stop_reason
         if session.stop_asked_s is None and verdict.stop:
-            reason = "the deposit is nearly used up"
+            reason = DEPOSIT_USED
         elif session.stop_asked_s is None and now_s >= session.charge_ends_s:
             reason = "a session lasts at most a day"
         if reason and session.stop_asked_s is None:
             session = replace(session, stop_asked_s=now_s, stop_reason=reason)
             self._store.save_session(connection, session)
         if session.stop_asked_s is not None:
-            transaction = self._store.transaction_by_number(connection, number)
+            transaction = self._store.messages.transaction_by_number(connection, number)
             asks.append(Ask(session=session, stop_transaction=transaction.transaction_id))
         return session
 

@@ -1,9 +1,11 @@
 """The desk: what drivers and hosts ask for, answered from the sessions and owed to the escrow."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from api.errors import BadInput
 from api.jobs.charging.bulletin import Bulletin
@@ -21,6 +23,8 @@ from charging.store import ChargingStore, Connection
 from ledger.errors import BadSignature
 from ledger.keccak import recover
 from ledger.units import Address, to_unix_s
+
+_CURSOR: Final = re.compile(r"\d{1,9}", re.ASCII)  # A session's number.
 
 
 class Desk:
@@ -139,10 +143,9 @@ class Desk:
         self, who: Address | None, *, limit: int, before: str | None
     ) -> tuple[Sequence[SessionView], str | None]:
         """Sessions that somebody drives or hosts, newest first, and where the next page begins."""
-        try:
-            from_no = None if before is None else int(before)
-        except ValueError:
-            raise BadInput(field="cursor", rule="one that a list gave") from None
+        if before is not None and not _CURSOR.fullmatch(before):
+            raise BadInput(field="cursor", rule="one that a list gave")
+        from_no = None if before is None else int(before)
         return await self._journal.write(
             lambda open_: self._views.page(open_, who, limit=limit, before=from_no)
         )
@@ -192,10 +195,18 @@ class Desk:
         self, connection: Connection, top_up: TopUp, signature: bytes, permit: Permit | None
     ) -> None:
         session = self._store.session(connection, top_up.session_id)
-        if session is None or session.state not in (SessionState.OPEN, SessionState.CHARGING):
-            state = session.state.value if session else "unknown"
+        if session is None:
+            raise UnknownSession(session="0x" + top_up.session_id.hex())
+        if self._store.has_top_up(connection, top_up):
+            return
+        rule = ""
+        if session.state not in (SessionState.OPEN, SessionState.CHARGING) or session.stop_asked_s:
             rule = "only an open session that has not stopped takes more"
-            raise WrongState(session="0x" + top_up.session_id.hex(), state=state, rule=rule)
+        elif self._escrow.is_topping_up(connection, session):
+            rule = "another top-up is on its way: try again in a moment"
+        if rule:
+            name, state = "0x" + top_up.session_id.hex(), session.state.value
+            raise WrongState(session=name, state=state, rule=rule)
         if self._store.add_top_up(connection, top_up, signature):
             self._escrow.owe_top_up(connection, session, top_up, signature, permit)
 

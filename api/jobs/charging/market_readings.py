@@ -5,6 +5,7 @@ of a charge, around every boundary of a window, and when an idle charger is aske
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -14,10 +15,11 @@ from api.jobs.create import meter_key
 from api.jobs.intake import take_signed
 from charging.journal import Journal
 from charging.meter_values import read_sample
-from charging.points import TransactionEvent
+from charging.points import PointEvent, TransactionEvent
 from charging.registers import EnergyTrack
 from charging.sessions import ChargeSession
 from charging.store import ChargingStore, Connection
+from ledger.errors import LedgerError
 from ledger.units import from_unix_s, to_unix_s
 from metering.readings import MeterId, Reading, SignedReading
 from metering.signing import sign_reading
@@ -57,7 +59,7 @@ class MarketReadings:
         record, number = session.record, session.transaction_no
         if record is None or number is None or session.opened_s is None:
             return []
-        events = store.run(lambda open_: store.events_of(open_, number))
+        events = store.run(lambda open_: store.messages.events_of(open_, number))
         track = EnergyTrack(
             last_wh=session.last_wh,
             power_w=session.power_w,
@@ -101,22 +103,23 @@ class MarketReadings:
     def _outside(self, store: ChargingStore) -> tuple[list[SignedReading], int | None]:
         """Register values of chargers that nobody charges at."""
         cursor = int(self._community.settlements.facts().get(CURSOR, "0"))
-        found = store.run(lambda open_: store.values_outside(open_, cursor, limit=BATCH))
-        signed = []
-        for _, event in found:
-            if not isinstance(event, TransactionEvent) or event.connector_id is None:
-                continue
-            charger = self._book.at(event.charge_point_id, event.connector_id)
-            if charger is None:
-                continue
-            for sample in event.samples:
-                registers = read_sample(sample).registers
-                if not registers:
-                    continue
-                taken_at = sample.taken_at or event.at or event.received_at
-                taken_s = to_unix_s(taken_at.replace(microsecond=0))
-                signed.append(self._sign(charger.label, taken_s, registers[0].amount))
+        found = store.run(lambda open_: store.messages.values_outside(open_, cursor, limit=BATCH))
+        signed = [each for _, event in found for each in self._of_event(event)]
         return signed, found[-1][0] if found else None
+
+    def _of_event(self, event: PointEvent) -> Iterator[SignedReading]:
+        if not isinstance(event, TransactionEvent) or event.connector_id is None:
+            return
+        charger = self._book.at(event.charge_point_id, event.connector_id)
+        if charger is None:
+            return
+        for sample in event.samples:
+            registers = read_sample(sample).registers
+            if not registers:
+                continue
+            taken_at = (sample.taken_at or event.received_at).replace(microsecond=0)
+            with suppress(LedgerError):  # A time that no reading can have.
+                yield self._sign(charger.label, to_unix_s(taken_at), registers[0].amount)
 
     def _note(self, cursor: int | None) -> None:
         if cursor is None:

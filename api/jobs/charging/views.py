@@ -120,9 +120,9 @@ class Views:
         self, connection: Connection
     ) -> tuple[dict[str, PointState], dict[tuple[str, int], Availability], set[bytes]]:
         live = self._store.sessions_in(connection, LIVE)
-        availabilities = self._store.availabilities(connection)
+        availabilities = self._store.places.availabilities(connection)
         return (
-            self._store.points(connection),
+            self._store.places.points(connection),
             {key: availability for key, (availability, _) in availabilities.items()},
             {session.order.charger_id for session in live},
         )
