@@ -57,6 +57,7 @@ def imported_by(place: Path, *words: object) -> tuple[int, set[str]]:
         ((), 2),
         (("demo", "--help"), 0),
         (("settle", "--help"), 0),
+        (("charge", "--help"), 0),
         (("serve", "--help"), 0),
         (("clear",), 0),
         (("demo", "--days", "0"), 2),

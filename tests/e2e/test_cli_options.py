@@ -11,7 +11,10 @@ import pytest
 from tests.e2e.command_line import Cli
 from tests.e2e.registers import ROOT
 
-COMMANDS = ("demo", "init", "import", "settle", "clear", "statement", "verify", "audit")
+COMMANDS = (
+    *("demo", "init", "import", "settle", "clear", "statement", "verify", "audit"),
+    *("serve", "charge", "simulate-charger"),
+)
 
 
 def test_settings_count_before_and_after_the_command(demo_home: Path, cli: Cli) -> None:

@@ -203,7 +203,7 @@ def test_what_is_no_statement_is_refused_in_one_line(
     assert ran.code == 1
     assert ran.err.count("\n") == 1
     code = cli("verify", file, "--json").document["error"]["code"]
-    assert code in {"unknown_format", "bad_statement"}
+    assert code in {"unknown_format", "bad_statement", "bad_receipt"}
 
 
 def test_verify_names_a_file_that_is_not_there_or_is_a_directory(cli: Cli, tmp_path: Path) -> None:
