@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from api.cli.charge import _require_rpc
 from api.driver.answers import Market, Session
 from api.driver.desk import DriverDesk, fetch_charge_points, fetch_market
 from api.driver.following import Following, Wishes
@@ -133,6 +134,13 @@ def test_a_problem_keeps_its_code_and_its_words() -> None:
     assert failed.value.detail == "Another session is open at this charger. charger=CP1/1"
     assert not failed.value.may_pass
     assert ServiceRefused.code == "ledger_error"  # Only this one failure has the problem's.
+
+
+def test_where_the_chain_is_behind_a_node_its_address_is_asked_for() -> None:
+    problem = json.dumps({"code": "not_found", "title": "Nothing here.", "status": 404})
+    with served(says(problem, 404)) as service, pytest.raises(BadInput) as refused:
+        _require_rpc(service)
+    assert refused.value.field == "--rpc"
 
 
 def test_pages_without_end_are_not_followed_for_ever() -> None:
