@@ -182,9 +182,12 @@ def _refund_check(receipt: Receipt, closed: Closed) -> Check:
 
 def _signed(name: str, field: str, digest: bytes, signature: bytes, signer: Address) -> Check:
     try:
-        return equal(name, f"{field}: its signer", recover(digest, signature), signer)
+        found = recover(digest, signature)
     except (BadSignature, MalleableSignature) as error:
         return _failed(name, f"{field}: {error.rule}")
+    if found != signer:
+        return _failed(name, f"{field}: what is stated was not signed by 0x{signer.hex()}")
+    return Check(name=name, passed=True, detail=field)
 
 
 def _failed(name: str, detail: str) -> Check:
