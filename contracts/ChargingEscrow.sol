@@ -311,7 +311,7 @@ contract ChargingEscrow is IChargingEscrow, EIP712, ReentrancyGuardTransient {
             powerW: charger.powerW,
             lastWh: charger.lastWh,
             creditMicro: charger.creditMicro,
-            session: charger.openSession()
+            session: charger.session
         });
     }
 

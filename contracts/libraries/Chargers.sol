@@ -14,13 +14,8 @@ library Chargers {
         uint56 creditMicro; // slot 0
         address recordKey; // slot 1
         uint32 powerW; // slot 1; at most 10^7
-        bytes32 session; // slot 2; hash of the open session, FREE, or zero before the first one
+        bytes32 session; // slot 2; hash of the open session; zero while the charger is free
     }
-
-    /* CONSTANTS */
-
-    /// @dev Not zero, so that the next opening does not pay for a new slot. No hash is ever 0 or 1.
-    bytes32 private constant FREE = bytes32(uint256(1));
 
     /* FUNCTIONS */
 
@@ -31,19 +26,11 @@ library Chargers {
     }
 
     function requireFree(State storage charger, bytes32 chargerId) internal view {
-        if (openSession(charger) != 0) {
-            revert IChargingEscrow.ChargingEscrow_ChargerBusy(chargerId);
-        }
-    }
-
-    /// @notice Hash of the open session; zero while the charger is free.
-    function openSession(State storage charger) internal view returns (bytes32 session) {
-        session = charger.session;
-        if (session == FREE) session = 0;
+        if (charger.session != 0) revert IChargingEscrow.ChargingEscrow_ChargerBusy(chargerId);
     }
 
     function free(State storage charger) internal {
-        charger.session = FREE;
+        charger.session = 0;
     }
 
     function register(

@@ -23,7 +23,7 @@ MOST = {
     "escrow_open_by_permit": 107_000,
     "escrow_close": 65_000,
     "escrow_close_20_of_one_driver": 35_000 * TWENTY,
-    "escrow_close_20_of_20_drivers": 38_000 * TWENTY,
+    "escrow_close_20_of_20_drivers": 35_000 * TWENTY,
 }
 
 
