@@ -268,13 +268,12 @@ class ChargeIntake:
             return Taken(reply=reply, session=session)
         if transaction.ended and transaction.begun:
             session = self._ender.end(connection, session, track, self._now())
-        measured = track.live(self._now())
-        cost_micro = min(measured.cost_micro_down(session.order.tariff), session.deposit_micro)
-        return Taken(
-            reply=replace(reply, cost_micro=cost_micro),
-            session=session,
-            has_moved=session.state is not before.state,
+        cost_micro = track.live(self._now()).cost_micro_down(session.order.tariff)
+        reply = Reply(
+            transaction_id=transaction.transaction_id,
+            cost_micro=min(cost_micro, session.deposit_micro),
         )
+        return Taken(reply=reply, session=session, has_moved=session.state is not before.state)
 
     def _now_s(self) -> int:
         return to_unix_s(self._now())

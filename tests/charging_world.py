@@ -1,21 +1,29 @@
-"""A community with chargers on a real embedded chain, its charging runtime, and drivers with wallets.
+"""A community with chargers on a real embedded chain, its charging runtime, drivers with wallets.
 
 Nothing is simulated but the passing of time and what the charger says.
 """
 
 import asyncio
+import atexit
 import itertools
-from collections.abc import AsyncIterator, Mapping
+import pickle
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from api.config import config_of
+from api.datadir import DataDir
+from api.jobs.audit import audit
 from api.jobs.charging.runtime import Runtime
-from api.jobs.community import Community
+from api.jobs.community import Community, open_parts, stored_config
 from api.jobs.create import create_community
+from api.jobs.evidence import evidence_of
 from charging.desk import ENDED, Permit, SessionState, SessionView
 from charging.orders import ChargeOrder, SessionId, TopUp, charger_id_of
 from charging.points import (
@@ -27,12 +35,19 @@ from charging.points import (
     TransactionStarted,
     TransactionUpdated,
 )
+from charging.sessions import ChargeSession
 from charging.tariffs import ChargeTariff
 from ledger.chain import settlement_token
+from ledger.chain.embedded import EmbeddedChain
+from ledger.chain.errors import ChainUnavailable
+from ledger.chain.escrow import EscrowReader
+from ledger.chain.protocol import Fees
 from ledger.chain.wallet import Wallet
 from ledger.units import Address, from_unix_s, to_unix_s
 from tests.api.community_worlds import DEPOSIT_MICRO, HOUR_S, START_S, quiet
+from tests.chain.tally import FlakyChain
 
+T = TypeVar("T")
 POINT = "CP1"
 TARIFF: dict[str, Any] = {"energy_per_kwh": 390_000, "start_fee": 350_000}
 WALLET_MICRO = 200_000_000
@@ -58,6 +73,7 @@ def charging_document(**sections: Any) -> dict[str, Any]:
                 "connectors": 2,
                 "power_w": 11_000,
                 "register_wh": REGISTER_WH,
+                "interval_s": 60,
                 "tariff": TARIFF,
                 "vat_bps": 1_900,
             }
@@ -82,7 +98,7 @@ class Clock:
 
 @dataclass
 class ScriptedLink:
-    """A charger's side of commands: it answers as the test says, and remembers what it was asked."""
+    """A charger's side of commands: it answers as the test says, and remembers what was asked."""
 
     answer: Answer = Answer.ACCEPTED
     online: bool = True
@@ -136,6 +152,8 @@ class ChargingWorld:
         self.community = community
         self.clock = clock
         self.link = ScriptedLink()
+        assert isinstance(community.chain, TroubledChain)
+        self.chain = community.chain
         self.runtime = Runtime(community, now=clock, link=self.link)
         self._numbers = itertools.count(1)
         self._nonces = itertools.count(1)
@@ -223,8 +241,7 @@ class ChargingWorld:
         self, view: SessionView, register_wh: int = REGISTER_WH, **changes: Any
     ) -> Reply:
         """The charger says that the charge began, as OCPP 1.6 does."""
-        session = await asyncio.to_thread(self.runtime.desk._find, view.session_id)
-        assert session is not None
+        session = await self.session(view)
         event = {
             **self._said(),
             "transaction_id": "",
@@ -255,6 +272,12 @@ class ChargingWorld:
         }
         return await self.runtime.sink.take(TransactionEnded(**(event | changes)))
 
+    async def session(self, view: SessionView) -> ChargeSession:
+        """All that the service knows of a session."""
+        found = await asyncio.to_thread(self.runtime.desk._find, view.session_id)
+        assert found is not None
+        return found
+
     # Waiting.
 
     async def until(self, session_id: SessionId, *states: SessionState) -> SessionView:
@@ -268,19 +291,115 @@ class ChargingWorld:
                     raise AssertionError(f"{view.state}: {view.reason}")
                 await asyncio.sleep(0.02)
 
+    async def settled(self, session_id: SessionId) -> SessionView:
+        """Waits until a session has ended, whichever way."""
+        return await self.until(session_id, *ENDED)
+
+    async def rounds(self, count: int = 2) -> None:
+        """Lets the service look at its sessions and at the chain so many times."""
+        for _ in range(count):
+            await self.runtime._attendant.round()
+            await asyncio.to_thread(self.runtime.step_chain)
+
+    async def opened(self, driver: Wallet, **changes: Any) -> SessionView:
+        """A session whose deposit is there, some seconds ago."""
+        view = await self.place(driver, **changes)
+        view = await self.until(view.session_id, SessionState.OPEN)
+        self.clock.pass_s(5)
+        return view
+
+    async def begun(self, driver: Wallet, **changes: Any) -> tuple[SessionView, str]:
+        """A session whose charge has begun, and its transaction's id."""
+        view = await self.opened(driver, **changes)
+        reply = await self.starts(view)
+        assert reply.accepted
+        return view, reply.transaction_id
+
+    # The chain.
+
+    async def act(self, role: str, data: bytes, *, to: Address | None = None) -> None:
+        """One of the community's keys sends something to the escrow, past the runtime."""
+        community = self.community
+        key = f"test:{next(self._numbers)}"
+        intent = community.intent(key, data, to=to or community.contracts.escrow, role=role)
+        await asyncio.to_thread(community.execute, [intent])
+
+    async def send(self, wallet: Wallet, to: Address, data: bytes) -> None:
+        """Somebody's own transaction."""
+        chain = self.chain.inner
+        signed = wallet.sign_transaction(
+            chain_id=chain.chain_id,
+            nonce=chain.nonce(wallet.address),
+            to=to,
+            data=data,
+            gas=300_000,
+            fees=Fees(max_fee_wei=0, priority_fee_wei=0),
+        )
+        receipt = chain.receipt(await asyncio.to_thread(chain.send_raw, signed.raw))
+        assert receipt is not None
+        assert receipt.succeeded
+
+    def audited(self) -> list[str]:
+        """What an audit of everything finds wrong."""
+        self.chain.is_down = self.chain.takes_nothing = False
+        evidence = evidence_of(self.community)
+        report = audit(self.chain.inner, evidence, progress=quiet)
+        return [f"{each.where}: {each.detail}" for each in report.discrepancies]
+
+    def escrow_micro(self) -> tuple[int, int]:
+        """What the escrow holds, and what it owes: credits of hosts, and what can be claimed."""
+        contracts = self.community.contracts
+        reader = EscrowReader(self.chain.inner, contracts.escrow)
+        owed_micro = sum(
+            reader.charger_of(charger_id).credit_micro for charger_id in self.runtime.book.chargers
+        )
+        return self.held_micro(contracts.escrow), owed_micro
+
+
+class TroubledChain(FlakyChain):
+    """The real chain, which answers nothing while it is down, or takes no transactions."""
+
+    is_down = False
+    takes_nothing = False
+
+    def _do(self, name: str, question: Callable[[], T]) -> T:
+        if self.is_down or (self.takes_nothing and name == "send_raw"):
+            raise ChainUnavailable(rule="test: it is down")
+        return super()._do(name, question)
+
+
+@cache
+def _template(document: bytes) -> Path:
+    """A community of this configuration, made once for all tests of this process."""
+    home = Path(tempfile.mkdtemp(prefix="charging-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    config = config_of(pickle.loads(document), "test")
+    create_community(home / "made", config, progress=quiet).close()
+    return home / "made"
+
 
 @asynccontextmanager
 async def charging_world(
-    path: Path, document: Mapping[str, Any] | None = None
+    path: Path, document: Mapping[str, Any] | None = None, *, clock: Clock | None = None
 ) -> AsyncIterator[ChargingWorld]:
-    """A running world; its clock begins an hour into the first period."""
-    config = config_of(dict(document or charging_document()), "test")
-    community = create_community(path, config, progress=quiet)
-    clock = Clock(from_unix_s(START_S + HOUR_S))
+    """A running world; its clock begins an hour into the first period.
+
+    A data directory that is there already is opened as it is.
+    """
+    if not path.exists():
+        wanted = pickle.dumps(dict(document or charging_document()))
+        shutil.copytree(_template(wanted), path)
+    directory = DataDir(path)
+    community = open_parts(directory, stored_config(directory))
+    chain = community.chain
+    assert isinstance(chain, EmbeddedChain)
+    clock = clock or Clock(from_unix_s(START_S + HOUR_S))
+    chain.follow_clock(clock)
+    community.chain = TroubledChain(chain)
     try:
         world = ChargingWorld(community, clock)
-        community.chain.set_next_timestamp(clock())  # type: ignore[attr-defined]
         async with world.runtime:
             yield world
     finally:
         community.close()
+        chain.close()
