@@ -341,7 +341,6 @@ class ChargingWorld:
 
     def audited(self) -> list[str]:
         """What an audit of everything finds wrong."""
-        self.chain.is_down = self.chain.takes_nothing = False
         evidence = evidence_of(self.community)
         report = audit(self.chain.inner, evidence, progress=quiet)
         return [f"{each.where}: {each.detail}" for each in report.discrepancies]

@@ -44,13 +44,28 @@ Scenario = Callable[[ChargingWorld], Awaitable[None]]
 HALF_HOUR_S = 1_800
 
 
-def played(tmp_path: Path, scenario: Scenario, document: dict[str, Any] | None = None) -> None:
-    """Plays a scenario in a world, and audits what it leaves."""
+def played(
+    tmp_path: Path,
+    scenario: Scenario,
+    document: dict[str, Any] | None = None,
+    *,
+    found: tuple[str, ...] = (),
+) -> None:
+    """Plays a scenario in a world, and audits what it leaves.
+
+    Args:
+        found: what an audit then finds wrong, each a part of one finding.
+    """
 
     async def play() -> None:
         async with charging_world(tmp_path / "street", document) as world:
             await scenario(world)
-            assert await asyncio.to_thread(world.audited) == []
+            world.chain.is_down = world.chain.takes_nothing = False
+            await world.rounds()
+            findings = await asyncio.to_thread(world.audited)
+            assert len(findings) == len(found), findings
+            for finding, part in zip(findings, found, strict=True):
+                assert part in finding
 
     asyncio.run(play())
 
