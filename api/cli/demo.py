@@ -67,9 +67,9 @@ def _text(result: DemoResult, summary: Summary, picture: Path | None) -> str:
     price = f" for {per_kwh(run.prices[0].local_per_kwh)} per kWh" if run else ""
     lines = [
         (
-            f"In {document['periods']} days {document['members']} homes traded "
-            f"{kwh(document['traded_wh'])} kWh of their own sun{price} and are "
-            f"{tokens(saved_nano)} EUR better off than with the grid alone."
+            f"In {document['periods']} days {document['members']} homes sold "
+            f"{kwh(document['traded_wh'])} kWh of their own sun to {_buyers(result)}{price} "
+            f"and are {tokens(saved_nano)} EUR better off than with the grid alone."
         ),
         "",
         _table(summary),
@@ -109,6 +109,13 @@ def _text(result: DemoResult, summary: Summary, picture: Path | None) -> str:
     if result.charging and (receipts := sorted(directory.receipts_path.glob("*.json"))):
         lines.append(f"            wattledger verify {receipts[0]}")
     return "\n".join(lines)
+
+
+def _buyers(result: DemoResult) -> str:
+    charging = result.charging
+    if charging is None:
+        return "each other"
+    return f"each other and to {len(charging.plan.chargers)} charge points"
 
 
 def _charges(result: DemoResult, document: Mapping[str, Any]) -> list[str]:
