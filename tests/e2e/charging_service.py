@@ -26,7 +26,7 @@ from tests.api.community_worlds import quiet
 from tests.e2e.registers import ROOT
 
 PROGRAM = "import sys; from api.cli.app import run; sys.exit(run(sys.argv[1:]))"
-WALLET_MICRO = 200_000_000
+WALLET_MICRO = 2_000_000_000
 DEPOSIT_MICRO = 20_000_000
 REGISTER_WH = 910_123
 WITHIN_S = 60
@@ -73,12 +73,14 @@ class Driver:
         )
         signature = "0x" + self.wallet.sign_digest(personal_digest(text)).hex()
         body = {"message": text, "signature": signature}
-        token = httpx2.post(self.url + "/v1/auth/login", json=body).json()["access_token"]
-        self.headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx2.post(self.url + "/v1/auth/login", json=body)
+        assert answer.status_code == 200, answer.text
+        self.headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def order(self, charge_point_id: str, connector_id: int = 1) -> str:
         """Places an order with a permit, when the charge point is there; the session's id."""
         self._until_online(charge_point_id)
+        _until_caught_up(self.url)
         now_s = to_unix_s(datetime.now(UTC))
         order = ChargeOrder(
             driver=self.wallet.address,
@@ -198,6 +200,14 @@ def charging_service(home: Path, chargers: Sequence[Mapping[str, Any]]) -> Itera
         yield driver
 
 
+def _until_caught_up(url: str) -> None:
+    """Waits while the chain's clock is ahead: it is, when blocks were mined within a second."""
+    question = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber"}
+    block = httpx2.post(url + "/rpc", json=question | {"params": ["latest", False]}).json()
+    ahead_s = int(block["result"]["timestamp"], 16) - time.time()
+    time.sleep(max(0, ahead_s))
+
+
 @contextmanager
 def _served(home: Path) -> Iterator[str]:
     complaints = home.with_suffix(".log")
@@ -218,4 +228,5 @@ def _served(home: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.communicate(timeout=WITHIN_S)
-    assert "Traceback" not in complaints.read_text(encoding="utf-8")
+    said = complaints.read_text(encoding="utf-8")
+    assert "Traceback" not in said, said
