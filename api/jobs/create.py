@@ -140,7 +140,7 @@ def address_of(community: Community, account: int, section: AccountSection) -> A
 def _deploy(community: Community, progress: Progress) -> None:
     config, keys = community.config, community.keys
     progress("contracts", 0, 4)
-    from_block = community.chain.head().number
+    _note_first_block(community)
     if config.chain.token is None:
         owner = keys.wallet("owner").address
         token = _create(community, "deploy:token", settlement_token.deploy(owner))
@@ -160,10 +160,17 @@ def _deploy(community: Community, progress: Progress) -> None:
         "escrow": escrow.hex(),
         "registry": registry.hex(),
         "market": market.hex(),
-        "from_block": community.settlements.facts().get("from_block", str(from_block)),
     }
     with community.engine.begin() as connection:
         community.settlements.set_facts(connection, facts.items())
+
+
+def _note_first_block(community: Community) -> None:
+    """Before anything is deployed: the contracts' events are read from here on."""
+    if "from_block" not in community.settlements.facts():
+        first = str(community.chain.head().number)
+        with community.engine.begin() as connection:
+            community.settlements.set_facts(connection, [("from_block", first)])
 
 
 def _create(community: Community, key: str, data: bytes) -> Address:

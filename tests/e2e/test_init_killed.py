@@ -33,7 +33,7 @@ account = 2
 label = "b"
 account = 3
 """
-TRANSACTIONS = 3 + 1 + 2 + 3 + 3  # Contracts, accounts, meters, mints, deposits.
+TRANSACTIONS = 4 + 1 + 2 + 3 + 3  # Contracts, accounts, meters, mints, deposits.
 
 
 def test_init_and_import_killed_after_each_write_are_taken_up(tmp_path: Path) -> None:
