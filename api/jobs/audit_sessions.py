@@ -32,7 +32,6 @@ class MarketRegisters:
 
     def __init__(self, readings: Iterable[KnownReading], book: MeterBook) -> None:
         self._book = book
-        self._meters = frozenset(book.meters())
         self._known = {
             (reading.meter_id, to_unix_s(reading.taken_at), reading.import_wh)
             for reading in (each.signed.reading for each in readings)
@@ -42,8 +41,8 @@ class MarketRegisters:
         """Whether a register is not there, that the market would have taken."""
         if (meter_id, taken_s, register_wh) in self._known:
             return False
-        is_known = meter_id in self._meters
-        return not is_known or bool(self._book.terms_accepting(meter_id, from_unix_s(taken_s)))
+        terms = self._book.terms_of_meter(meter_id)
+        return not terms or any(term.accepts(from_unix_s(taken_s)) for term in terms)
 
 
 class SessionsAudit:

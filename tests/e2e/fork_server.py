@@ -1,6 +1,6 @@
 """A process that has everything imported and forks one child for each command asked of it.
 
-    python -m tests.e2e.fork_server
+    python -m tests.e2e.fork_server [MODULE …]
 
 Each line on standard input is `{"words": […], "log": FILE, "writes": N}`; the answer is the child's
 process id and, once it has ended, its exit code (negative: the signal). With `writes`, the child
@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,10 @@ PRELOADED = ("alembic.command", "api.cli.community", "ledger.chain.evm", "ledger
 class ForkServer:
     """Runs commands in children of the process below, and kills them as asked."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, preloaded: Sequence[str] = ()) -> None:
         self._log = place / "commands.log"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.fork_server"],
+            [sys.executable, "-m", "tests.e2e.fork_server", *preloaded],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -75,9 +75,9 @@ class ForkServer:
 
 
 @contextlib.contextmanager
-def fork_server(place: Path) -> Iterator[ForkServer]:
-    """A server for as long as the block runs."""
-    started = ForkServer(place)
+def fork_server(place: Path, *preloaded: str) -> Iterator[ForkServer]:
+    """A server for as long as the block runs, with further modules imported."""
+    started = ForkServer(place, preloaded)
     try:
         yield started
     finally:
@@ -86,7 +86,7 @@ def fork_server(place: Path) -> Iterator[ForkServer]:
 
 def serve() -> None:
     """The process itself."""
-    for name in PRELOADED:
+    for name in (*PRELOADED, *sys.argv[1:]):
         importlib.import_module(name)
     for line in sys.stdin:
         request = json.loads(line)

@@ -192,7 +192,7 @@ class Attendant:
             return session
         track = self._intake.track(connection, session)
         if track is None or not (track.has_started or track.ended):
-            return self._not_begun(connection, session, now_s, asks)
+            return self._not_begun(connection, session, now_s, where, asks)
         if session.state is SessionState.OPEN:
             session = replace(session, state=SessionState.CHARGING)
             self._store.save_session(connection, session)
@@ -201,7 +201,12 @@ class Attendant:
         return self._guarded(connection, session, track, now_s, asks)
 
     def _not_begun(
-        self, connection: Connection, session: ChargeSession, now_s: int, asks: list[Ask]
+        self,
+        connection: Connection,
+        session: ChargeSession,
+        now_s: int,
+        where: Where,
+        asks: list[Ask],
     ) -> ChargeSession:
         """The deposit is there, and no charge yet."""
         waited_s = now_s - (session.opened_s or now_s)
@@ -211,8 +216,8 @@ class Attendant:
             reason = f"no charge began within {START_WITHIN_S} s"
             return self._escrow.owe_cancel(connection, session, reason)
         asked_s = session.start_asked_s
-        is_due = asked_s is None or now_s - asked_s >= ASK_AGAIN_S
-        if is_due and self._link.is_connected(session.charge_point_id):
+        is_due = asked_s is None or now_s - asked_s >= ASK_AGAIN_S or asked_s < where.contact_s
+        if is_due and where.is_connected:
             session = replace(session, start_asked_s=now_s)
             self._store.save_session(connection, session)
             asks.append(Ask(session=session, start=True, is_first=asked_s is None))
