@@ -17,6 +17,7 @@ EVENT: Final[Table] = ChargeEventRow.__table__  # type: ignore[attr-defined]
 CACHED_MAX: Final = 20_000
 # An id of ours that the charge point uses for another charge already: it once had another service.
 _OTHER_ID: Final = 1_000_000
+_COUNTED: Final = {"preserve_rowcount": True}  # Of an INSERT psycopg counts no rows otherwise.
 _ADD_EVENT: Final = {
     "sqlite": sqlite.insert(EVENT).inline().on_conflict_do_nothing(),
     "postgresql": postgresql.insert(EVENT).inline().on_conflict_do_nothing(),
@@ -63,6 +64,7 @@ class Messages:
                 "kind": kind_of(event),
                 "event_json": to_json(event),
             },
+            execution_options=_COUNTED,
         )
         return added.rowcount == 1
 
