@@ -34,7 +34,8 @@ def test_a_demo_in_postgresql_is_the_same_demo(database: str, cli: Cli, tmp_path
     ran = cli("import", better, "--format", "registers-csv", "--data-dir", data, "--json")
     assert (ran.code, ran.document["accepted"]) == (0, 1), ran.out
     ran = cli("settle", "--data-dir", data, "--json")
-    assert [each["run"] for each in ran.document["settled"]] == [1]
+    # Cars were there for longer than the homes' data: these days are settled now, too.
+    assert [each["run"] for each in ran.document["settled"] if each["run"]] == [1]
     assert cli("audit", "--data-dir", data).code == 0
 
 
