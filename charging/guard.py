@@ -14,6 +14,7 @@ from charging.tariffs import MS_PER_HOUR, ChargeTariff
 from ledger.errors import OutOfRange
 
 REACTION_S: Final = 30  # From our deciding to stop until the charger has stopped.
+LIMIT_INTERVALS: Final = 6  # A limited charge lasts so long at least, and is limited further.
 SMALLEST_CHARGE_WH: Final = 1_000  # What the smallest deposit is to be good for, reserve apart.
 LIMIT_W_MIN: Final = 1_380  # 6 A at 230 V: below it a car does not charge (IEC 61851-1).
 POWER_W_MAX: Final = 10**7
@@ -134,11 +135,12 @@ class Guard:
         return seconds * self._rate(power_w) + self.tariff.energy_per_kwh * _SECONDS
 
     def _limit_w(self, left: int) -> int:
-        """The largest power at which the deposit lasts beyond the next interval; 0: none."""
-        per_w = (2 * self.interval_s + self.reaction_s) * self.tariff.energy_per_kwh
+        """The largest power at which the deposit lasts for some intervals more; 0: none."""
+        seconds = LIMIT_INTERVALS * self.interval_s + self.reaction_s
+        per_w = seconds * self.tariff.energy_per_kwh
         if not per_w:
             return self.power_w
-        limit_w = min(self.power_w, (left - self._ahead(0, 2)) // per_w)
+        limit_w = min(self.power_w, (left - self._ahead(0, LIMIT_INTERVALS)) // per_w)
         return limit_w if limit_w >= min(LIMIT_W_MIN, self.power_w) else 0
 
 

@@ -45,3 +45,32 @@ def test_a_driver_pays_for_the_kwh_and_gets_the_rest_back(tmp_path: Path) -> Non
             assert receipt["paid_micro"] == str(cost)
 
     asyncio.run(run())
+
+
+def test_near_the_end_of_its_deposit_a_charge_is_limited_before_it_is_stopped(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        async with charging_world(tmp_path / "street") as world:
+            driver = await world.driver()
+            view = await world.place(driver, deposit_micro=2_000_000)
+            view = await world.until(view.session_id, SessionState.OPEN)
+            reply = await world.starts(view)
+            register_wh, limited = REGISTER_WH, []
+            for _ in range(400):
+                world.clock.pass_s(10)
+                register_wh += 30  # 10.8 kW.
+                await world.measures(reply.transaction_id, register_wh)
+                await world.runtime._attendant.round()
+                await asyncio.sleep(0)
+                limited = [asked[1] for asked in world.link.asked if asked[0] == "limit"]
+                if any(asked[0] == "stop" for asked in world.link.asked):
+                    break
+            assert limited
+            assert all(0 < limit_w < 11_000 for limit_w in limited)
+            await world.stops(reply.transaction_id, register_wh)
+            view = await world.until(view.session_id, SessionState.CLOSED)
+            assert view.paid_micro is not None
+            assert view.paid_micro < 2_000_000
+
+    asyncio.run(run())

@@ -92,8 +92,8 @@ def test_the_limits_for_the_charger_follow_from_what_is_left() -> None:
     assert rich.limit_wh == (10_000_000 - RESERVE_MICRO) // WH_MICRO
     assert rich.limit_s == 10_000_000 // 1_100
     poor = GUARD.check(energy_wh=0, time_s=0, idle_s=0, deposit_micro=100_000)
-    # Two intervals and the reaction are 150 s, and one Wh is kept: 99,640 / (150 · 0.1) W.
-    assert poor.limit_w == 6_642
+    # Six intervals and the reaction are 390 s, and one Wh is kept: 99,640 / (390 · 0.1) W.
+    assert poor.limit_w == 2_554
     assert not poor.stop
     assert GUARD.check(energy_wh=0, time_s=0, idle_s=0, deposit_micro=20_000).limit_w == 0
 

@@ -13,6 +13,7 @@ from charging.desk import SessionState
 from charging.guard import Guard
 from charging.intake import ChargeIntake, SessionEnder
 from charging.journal import Journal
+from charging.orders import SessionId
 from charging.points import Answer, Availability, PointLink
 from charging.registers import EnergyTrack
 from charging.sessions import (
@@ -28,6 +29,7 @@ from charging.store import ChargingStore, Connection
 from ledger.units import to_unix_s
 
 ASK_AGAIN_S = 60  # A charger that did not answer, or did not begin, is asked again.
+LIMIT_AGAIN_S = 60  # One that does not take limits is not asked all the time.
 DEPOSIT_USED = "the deposit is nearly used up"
 
 
@@ -58,6 +60,8 @@ class Ask:
     start: bool = False
     is_first: bool = True  # It was not asked before.
     stop_transaction: str | None = None
+    limit_transaction: str | None = None
+    limit_w: int = 0
 
 
 class Attendant:
@@ -90,6 +94,7 @@ class Attendant:
         self._wake = wake
         self._tell = tell
         self._soon = asyncio.Event()
+        self._limits: dict[SessionId, int] = {}  # W that chargers accepted; asked anew if lost.
 
     def attend(self) -> None:
         """Asks for a round soon."""
@@ -130,6 +135,19 @@ class Attendant:
             self._asking.ask((name, "start"), partial(self._start, ask))
         if transaction_id is not None:
             self._asking.ask((name, "stop"), partial(self._stop, ask.session, transaction_id))
+        if ask.limit_transaction is not None:
+            self._asking.ask((name, "limit"), partial(self._limit, ask, ask.limit_transaction))
+
+    async def _limit(self, ask: Ask, transaction_id: str) -> None:
+        """Near the end of a deposit a charger gives less, so that the charge need not stop."""
+        session = ask.session
+        answer = await self._link.limit(
+            session.charge_point_id, session.connector_id, transaction_id, limit_w=ask.limit_w
+        )
+        if answer is Answer.ACCEPTED:
+            self._limits[session.session_id] = ask.limit_w
+        else:
+            await asyncio.sleep(LIMIT_AGAIN_S)
 
     async def _start(self, ask: Ask) -> None:
         session = ask.session
@@ -259,6 +277,7 @@ class Attendant:
             return session
         guard = self._guard(session)
         measured = track.live(self._now())
+        # Whether it stops does not hang on a limit: a charger may accept one and go on as before.
         verdict = guard.check_measured(measured, session.deposit_micro)
         reason = session.stop_reason
         if session.stop_asked_s is None and verdict.stop:
@@ -268,9 +287,16 @@ class Attendant:
         if reason and session.stop_asked_s is None:
             session = replace(session, stop_asked_s=now_s, stop_reason=reason)
             self._store.save_session(connection, session)
+        limit_w = self._limits.get(session.session_id, session.power_w)
+        is_other = abs(verdict.limit_w - limit_w) * 20 > limit_w  # By a twentieth.
+        if session.stop_asked_s is None and not (is_other and verdict.limit_w):
+            return session
+        transaction = self._store.messages.transaction_by_number(connection, number)
+        name = transaction.transaction_id
         if session.stop_asked_s is not None:
-            transaction = self._store.messages.transaction_by_number(connection, number)
-            asks.append(Ask(session=session, stop_transaction=transaction.transaction_id))
+            asks.append(Ask(session=session, stop_transaction=name))
+        else:
+            asks.append(Ask(session=session, limit_transaction=name, limit_w=verdict.limit_w))
         return session
 
     def _guard(self, session: ChargeSession) -> Guard:
