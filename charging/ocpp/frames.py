@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from charging.ocpp.faults import Fault, Refusal
+from ledger.json_text import DEPTH_MAX, NotJson, require_shallow
 
 CALL: Final = 2
 CALL_RESULT: Final = 3
@@ -74,8 +75,10 @@ Frame = Call | CallResult | CallError | BrokenCall | Unreadable
 def read_frame(text: str) -> Frame:
     """What a charger sent; never raises, whatever it is."""
     try:
+        if text.count("[") + text.count("{") > DEPTH_MAX:
+            require_shallow(text)
         frame = _DECODER.decode(text)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+    except (msgspec.MsgspecError, NotJson, RecursionError, ValueError) as error:
         return Unreadable(f"not JSON: {error}")
     if NUL_ESCAPE in text:
         frame = _without_nul(frame)

@@ -1,5 +1,6 @@
 """OCPP-J frames: what is a request, what is an answer, and what is neither."""
 
+import sys
 from decimal import Decimal
 
 import pytest
@@ -110,3 +111,16 @@ def test_each_version_has_its_own_spelling_of_a_fault() -> None:
         assert set(CODES[version]) == set(Fault)
         assert CODES[version][Fault.UNKNOWN_ACTION] == "NotImplemented"
         assert CODES[version][Fault.UNSUPPORTED_ACTION] == "NotSupported"
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
+def test_a_deep_frame_is_refused_where_a_library_has_lifted_the_recursion_limit(
+    opening: str,
+) -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)  # As py-evm does, in the same process.
+    try:
+        found = read_frame('[2,"m","Heartbeat",' + opening * 10_000)
+    finally:
+        sys.setrecursionlimit(before)
+    assert isinstance(found, Unreadable)
