@@ -38,7 +38,7 @@ Settle = Callable[[Connection, ChargeSession], ChargeSession]
 # What a later block, or the session as it is by then, may not be refused for.
 RETRY_REASONS: Final = frozenset(
     {
-        "ChargingEscrow_StopsInFuture",
+        "ChargingEscrow_StopsTooLate",  # The chain's clock is behind ours.
         "ChargingEscrow_NotEnoughGas",
         "ChargingEscrow_NotOpen",
         "Halted",
@@ -47,7 +47,7 @@ RETRY_REASONS: Final = frozenset(
 )
 UNDER_WAY: Final = frozenset({SessionState.OPENING, SessionState.STOPPING})
 BATCH: Final = 256  # Sessions that are moved on in one transaction.
-RECORD_ATTEMPTS_MAX: Final = 8  # What the chain refused so often it will not take.
+RECORD_ATTEMPTS_MAX: Final = 12  # What the chain refused for hours it will not take.
 SETTLED_ANEW_MAX: Final = 2  # For any other reason: the opening may be another one since.
 BACK_OFF_DOUBLINGS: Final = 12  # After each refusal the wait is twice as long, an hour at most.
 
