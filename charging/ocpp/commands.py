@@ -13,6 +13,8 @@ ENERGY_AND_POWER: Final = "Energy.Active.Import.Register,Power.Active.Import"
 ENERGY: Final = "Energy.Active.Import.Register"
 PHASE_VOLTS: Final = 230
 PHASES: Final = 3
+AMPERES_MIN: Final = 6  # Below that no car charges (IEC 61851-1, annex A).
+THREE_PHASES_W_MIN: Final = PHASES * PHASE_VOLTS * AMPERES_MIN
 
 ANSWERS: Final[Mapping[str, Answer]] = {
     "Accepted": Answer.ACCEPTED,
@@ -54,9 +56,16 @@ class PowerLimit:
     in_amperes: bool
 
     @property
-    def rate_down(self) -> int:
-        """Watts, or amperes on each of three phases, rounded down: never above the limit."""
-        return self.limit_w // (PHASE_VOLTS * PHASES) if self.in_amperes else self.limit_w
+    def rate(self) -> int:
+        """Watts, or amperes on each phase, rounded down, but nothing from 1 to 5 A.
+
+        How many phases are charged on is not known. A limit that three cannot keep at 6 A is meant
+        for one.
+        """
+        if not self.in_amperes or not self.limit_w:
+            return self.limit_w
+        phases = PHASES if self.limit_w >= THREE_PHASES_W_MIN else 1
+        return max(self.limit_w // (PHASE_VOLTS * phases), AMPERES_MIN)
 
 
 class Commands(Protocol):

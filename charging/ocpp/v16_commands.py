@@ -124,7 +124,7 @@ def _profile(
     unit = ChargingRateUnitType.amps if limit.in_amperes else ChargingRateUnitType.watts
     schedule = ChargingSchedule(
         charging_rate_unit=unit,
-        charging_schedule_period=[ChargingSchedulePeriod(start_period=0, limit=limit.rate_down)],
+        charging_schedule_period=[ChargingSchedulePeriod(start_period=0, limit=limit.rate)],
     )
     return ChargingProfile(
         charging_profile_id=connector_id,

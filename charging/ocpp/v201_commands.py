@@ -140,7 +140,7 @@ def _profile(
 ) -> ChargingProfileType:
     """One profile for each EVSE: a later one takes the place of the one before (K01.FR.05)."""
     unit = ChargingRateUnitEnumType.amps if limit.in_amperes else ChargingRateUnitEnumType.watts
-    period = ChargingSchedulePeriodType(start_period=0, limit=limit.rate_down)
+    period = ChargingSchedulePeriodType(start_period=0, limit=limit.rate)
     schedule = ChargingScheduleType(
         id=connector_id, charging_rate_unit=unit, charging_schedule_period=[period]
     )

@@ -95,10 +95,24 @@ def test_a_limit_names_its_transaction() -> None:
     assert two.payload["chargingProfile"]["transactionId"] == "7"
 
 
-def test_amperes_are_rounded_down_so_that_no_limit_is_exceeded() -> None:
-    assert AMPERES.rate_down == 15  # 15 A · 230 V · 3 = 10,350 W.
-    assert PowerLimit(limit_w=689, in_amperes=True).rate_down == 0
-    assert WATTS.rate_down == 11_000
+@pytest.mark.parametrize(
+    ("limit_w", "amperes"),
+    [
+        (11_000, 15),  # 15 A · 230 V · 3 = 10,350 W.
+        (4_140, 6),
+        (4_139, 17),  # Three phases would get 5 A: it is meant for one.
+        (3_700, 16),
+        (1_380, 6),
+        (1_379, 6),
+        (1, 6),
+        (0, 0),
+    ],
+)
+def test_amperes_are_rounded_down_and_never_so_few_that_no_car_charges(
+    limit_w: int, amperes: int
+) -> None:
+    assert PowerLimit(limit_w=limit_w, in_amperes=True).rate == amperes
+    assert PowerLimit(limit_w=limit_w, in_amperes=False).rate == limit_w
 
 
 @pytest.mark.parametrize("transaction_id", ["", "-1", "tx-1", "1.5", "9" * 11])
