@@ -148,13 +148,14 @@ class ScriptedLink:
 class ChargingWorld:
     """One community, its runtime, a charger's voice, and drivers."""
 
-    def __init__(self, community: Community, clock: Clock) -> None:
+    def __init__(self, community: Community, clock: Clock, *, by_ocpp: bool = False) -> None:
+        """`by_ocpp` leaves the chargers to OCPP connections, in place of the test's own words."""
         self.community = community
         self.clock = clock
         self.link = ScriptedLink()
         assert isinstance(community.chain, TroubledChain)
         self.chain = community.chain
-        self.runtime = Runtime(community, now=clock, link=self.link)
+        self.runtime = Runtime(community, now=clock, link=None if by_ocpp else self.link)
         self._numbers = itertools.count(1)
         self._nonces = itertools.count(1)
 
@@ -379,7 +380,11 @@ def _template(document: bytes) -> Path:
 
 @asynccontextmanager
 async def charging_world(
-    path: Path, document: Mapping[str, Any] | None = None, *, clock: Clock | None = None
+    path: Path,
+    document: Mapping[str, Any] | None = None,
+    *,
+    clock: Clock | None = None,
+    by_ocpp: bool = False,
 ) -> AsyncIterator[ChargingWorld]:
     """A running world; its clock begins an hour into the first period.
 
@@ -396,7 +401,7 @@ async def charging_world(
     chain.follow_clock(clock)
     community.chain = TroubledChain(chain)
     try:
-        world = ChargingWorld(community, clock)
+        world = ChargingWorld(community, clock, by_ocpp=by_ocpp)
         async with world.runtime:
             yield world
     finally:

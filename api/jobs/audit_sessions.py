@@ -1,5 +1,6 @@
 """Whether what the service says of each session is what the chain and the charger said."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from api.jobs.audit_report import AuditReport
@@ -21,8 +22,9 @@ from ledger.chain.protocol import Chain
 from ledger.errors import LedgerError
 from ledger.keccak import recover
 from ledger.units import Address, from_unix_s, to_unix_s
+from metering.intake import StoredVersion, judge_meter
 from metering.meters import MeterBook
-from metering.readings import MeterId
+from metering.readings import MeterId, Reading
 
 NOT_ON_CHAIN = frozenset({SessionState.OPENING, SessionState.FAILED})
 
@@ -32,17 +34,30 @@ class MarketRegisters:
 
     def __init__(self, readings: Iterable[KnownReading], book: MeterBook) -> None:
         self._book = book
-        self._known = {
-            (reading.meter_id, to_unix_s(reading.taken_at), reading.import_wh)
-            for reading in (each.signed.reading for each in readings)
-        }
+        self._series: dict[MeterId, list[StoredVersion]] = defaultdict(list)
+        for version, each in enumerate(sorted(readings, key=lambda known: known.accepted_at_s)):
+            reading, taken_s = each.signed.reading, to_unix_s(each.signed.reading.taken_at)
+            self._series[reading.meter_id].append(
+                StoredVersion(
+                    taken_s=taken_s,
+                    version=version,
+                    import_wh=reading.import_wh,
+                    export_wh=reading.export_wh,
+                )
+            )
+        for series in self._series.values():
+            series.sort(key=lambda stored: (stored.taken_s, stored.version))
 
     def lack(self, meter_id: MeterId, taken_s: int, register_wh: int) -> bool:
         """Whether a register is not there, that the market would have taken."""
-        if (meter_id, taken_s, register_wh) in self._known:
+        series, taken_at = self._series[meter_id], from_unix_s(taken_s)
+        if any((each.taken_s, each.import_wh) == (taken_s, register_wh) for each in series):
             return False
         terms = self._book.terms_of_meter(meter_id)
-        return not terms or any(term.accepts(from_unix_s(taken_s)) for term in terms)
+        if not terms or not any(term.accepts(taken_at) for term in terms):
+            return not terms
+        reading = Reading(meter_id=meter_id, taken_at=taken_at, import_wh=register_wh, export_wh=0)
+        return not judge_meter({0: reading}, series, terms).rejected
 
 
 class SessionsAudit:
