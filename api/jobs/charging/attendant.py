@@ -26,10 +26,11 @@ from charging.sessions import (
     ChargeSession,
 )
 from charging.store import ChargingStore, Connection
-from ledger.units import to_unix_s
+from ledger.units import from_unix_s, to_unix_s
 
 ASK_AGAIN_S = 60  # A charger that did not answer, or did not begin, is asked again.
 LIMIT_AGAIN_S = 60  # One that does not take limits is not asked all the time.
+SPENDING_PATIENCE_S = 3_600  # With a charger that is there, and goes on though asked to stop.
 DEPOSIT_USED = "the deposit is nearly used up"
 
 
@@ -41,15 +42,21 @@ class Where:
     contact_s: int  # When it last came or went; 0: never.
     state: tuple[Availability, int] | None  # Its connector's, and since when.
 
-    def is_deaf(self, session: ChargeSession, now_s: int) -> bool:
-        """Whether a charger that was asked to stop is not waited for any longer."""
+    def is_deaf(self, session: ChargeSession, now_s: int, *, is_spent: bool) -> bool:
+        """Whether a charger that was asked to stop is not waited for any longer.
+
+        Args:
+            is_spent: what was measured costs the whole deposit.
+        """
+        asked_s, patience_s = session.stop_asked_s or 0, STOP_PATIENCE_S
         if self.is_connected:  # It may have much to tell, and is only now asked.
-            asked_s = max(session.stop_asked_s or 0, self.contact_s)
-        elif session.stop_reason == DEPOSIT_USED:
-            return False  # Nobody waits for the rest of this deposit.
-        else:
-            asked_s = session.stop_asked_s or 0
-        return now_s - asked_s >= STOP_PATIENCE_S
+            asked_s = max(asked_s, self.contact_s)
+        if session.stop_reason == DEPOSIT_USED and not is_spent:
+            # Nobody waits for the rest of such a deposit, and the host is owed what flows.
+            if not self.is_connected:
+                return False
+            patience_s = SPENDING_PATIENCE_S
+        return now_s - asked_s >= patience_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +258,11 @@ class Attendant:
         """Whether a charge is settled with what is known, though its charger may say more later."""
         if session.ended_s is not None and now_s - session.ended_s >= START_MISSING_S:
             return True  # A stop whose start never came.
-        if session.stop_asked_s is not None and where.is_deaf(session, now_s):
-            return True
+        if session.stop_asked_s is not None:
+            cost_micro = track.live(from_unix_s(now_s)).cost_micro_down(session.order.tariff)
+            is_spent = cost_micro >= session.deposit_micro
+            if where.is_deaf(session, now_s, is_spent=is_spent):
+                return True
         if now_s >= session.charge_ends_s + STOP_PATIENCE_S // 4:
             return True
         if where.state is None or track.ended:
