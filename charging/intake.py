@@ -289,11 +289,11 @@ class ChargeIntake:
         )
         transaction = next(open_here, None)
         number = transaction.number if transaction else None
-        if not self._messages.add_event(connection, event, number):
-            return
+        is_new = self._messages.add_event(connection, event, number)
+        # One that counts its messages anew, and has no clock, says news in words that we know.
         places = self._store.places
         before = places.availability(connection, point, connector_id)
-        if before is not event.availability or event.error:
+        if before is not event.availability or (is_new and event.error):
             places.note_availability(
                 connection,
                 point,
@@ -303,7 +303,7 @@ class ChargeIntake:
                 since_s=to_unix_s(event.received_at),
             )
         track = self._tracks.get(number or 0)
-        if track is not None:
+        if is_new and track is not None:
             track.take(event)
 
 
