@@ -47,6 +47,24 @@ def mended(version: Version, action: str, payload: Payload) -> Payload:
     raise _refusal(errors[0])
 
 
+def mended_around(version: Version, action: str, payload: Payload, *kept: str) -> Payload:
+    """The payload without what breaks the schema beside the fields `kept`.
+
+    Raises:
+        Refusal: a required field is missing, or nothing of a kept one that is there fits.
+    """
+    errors = list(_validator(version, action).iter_errors(payload))
+    if not errors:
+        return payload
+    missing = [error for error in errors if not _is_mendable(error)]
+    found = mended(version, action, payload)
+    lost = {name for name in kept if name in payload and name not in found}
+    faulty = [error for error in errors if lost.intersection(tuple(error.instance_path)[:1])]
+    if missing or faulty:
+        raise _refusal((missing or faulty)[0])
+    return found
+
+
 def schema_name(version: Version, action: str, *, response: bool = False) -> str:
     """The schema's file name without its ending: 1.6 has none for requests, 2.0.1 `Request`."""
     if response:

@@ -29,7 +29,7 @@ from charging.ocpp.hearing import (
 )
 from charging.ocpp.instants import instant_of, instant_text
 from charging.ocpp.samples import number_text, samples_of_v16
-from charging.ocpp.schemas import check_request, mended
+from charging.ocpp.schemas import check_request, mended, mended_around
 from charging.points import (
     Alive,
     Authorised,
@@ -54,7 +54,10 @@ AVAILABILITIES: Final = {
     "Faulted": Availability.FAULTED,
 }
 NO_ERROR: Final = "NoError"
+START: Final = "StartTransaction"
 STOP: Final = "StopTransaction"
+VALUES: Final = "MeterValues"
+MENDED: Final = frozenset({START, STOP, VALUES})  # Not refused for what can be left out.
 ACTIONS: Final = frozenset(action.value for action in Action)
 
 
@@ -64,7 +67,7 @@ def hear(action: str, payload: Payload, origin: Origin, terms: Terms) -> Heard:
     if heard is None:
         fault = Fault.UNSUPPORTED_ACTION if action in ACTIONS else Fault.UNKNOWN_ACTION
         raise Refusal(fault=fault, cause=f"{action[:50]}: nothing that a charge point may ask")
-    if action != STOP:  # A stop is never refused for what it says beside its number.
+    if action not in MENDED:
         check_request(Version.V16, action, payload)
     return heard(payload, origin, terms)
 
@@ -111,13 +114,14 @@ def _authorize(payload: Payload, origin: Origin, _terms: Terms) -> Heard:
 
 
 def _start(payload: Payload, origin: Origin, _terms: Terms) -> Heard:
+    sound = mended_around(Version.V16, START, payload, "connectorId", "idTag")
     event = TransactionStarted(
         **origin,
         transaction_id="",
-        connector_id=required_integer(payload, "connectorId"),
-        id_token=payload["idTag"],
-        at=instant_of(payload["timestamp"]),
-        meter_start_text=number_text(payload["meterStart"]),
+        connector_id=required_integer(sound, "connectorId"),
+        id_token=sound["idTag"],
+        at=instant_of(sound.get("timestamp")),
+        meter_start_text=_register_text(payload["meterStart"]),
     )
     return Heard(event, _started)
 
@@ -128,12 +132,13 @@ def _started(reply: Reply) -> call_result.StartTransaction:
 
 
 def _meter_values(payload: Payload, origin: Origin, _terms: Terms) -> Heard:
-    number = integer(payload, "transactionId")
-    samples = samples_of_v16(payload["meterValue"])
+    sound = mended_around(Version.V16, VALUES, payload, "connectorId", "meterValue")
+    number = integer(sound, "transactionId")
+    samples = samples_of_v16(sound["meterValue"])
     event = TransactionUpdated(
         **origin,
         transaction_id="" if number is None else str(number),
-        connector_id=required_integer(payload, "connectorId"),
+        connector_id=required_integer(sound, "connectorId"),
         at=samples[-1].taken_at,
         samples=samples,
     )
@@ -141,6 +146,7 @@ def _meter_values(payload: Payload, origin: Origin, _terms: Terms) -> Heard:
 
 
 def _stop(payload: Payload, origin: Origin, _terms: Terms) -> Heard:
+    """A stop is never refused for what it says beside its number."""
     sound = mended(Version.V16, STOP, payload)
     if "transactionId" not in sound:
         raise Refusal(fault=Fault.OCCURRENCE, cause="transactionId: is required, an integer")
@@ -162,7 +168,7 @@ def _stopped(reply: Reply, *, with_tag: bool) -> call_result.StopTransaction:
 
 
 def _register_text(value: Any) -> str | None:
-    """`meterStop` as it was sent, also where it should have been an integer and is none."""
+    """`meterStart` and `meterStop` as sent, also where one should be an integer and is none."""
     return value if isinstance(value, str) else number_text(value) or None
 
 
@@ -176,8 +182,8 @@ HEARD: Final[Mapping[str, Hear]] = {
     "Heartbeat": _heartbeat,
     "StatusNotification": _status,
     "Authorize": _authorize,
-    "StartTransaction": _start,
-    "MeterValues": _meter_values,
+    START: _start,
+    VALUES: _meter_values,
     STOP: _stop,
     "DataTransfer": just(call_result.DataTransfer(status=DataTransferStatus.unknown_vendor_id)),
     "DiagnosticsStatusNotification": just(call_result.DiagnosticsStatusNotification()),

@@ -37,7 +37,7 @@ from charging.ocpp.hearing import (
 )
 from charging.ocpp.instants import instant_of, instant_text
 from charging.ocpp.samples import samples_of_v201
-from charging.ocpp.schemas import check_request, mended
+from charging.ocpp.schemas import check_request, mended, mended_around
 from charging.points import (
     Alive,
     Authorised,
@@ -68,6 +68,7 @@ AVAILABILITIES: Final = {
     "Unavailable": Availability.UNAVAILABLE,
 }
 TRANSACTION: Final = "TransactionEvent"
+VALUES: Final = "MeterValues"
 STARTED: Final = "Started"
 ENDED: Final = "Ended"
 ACTIONS: Final = frozenset(action.value for action in Action)
@@ -88,7 +89,8 @@ class Listener:
         if heard is None:
             fault = Fault.UNSUPPORTED_ACTION if action in ACTIONS else Fault.UNKNOWN_ACTION
             raise Refusal(fault=fault, cause=f"{action[:50]}: nothing that a station may ask")
-        check_request(Version.V201, action, payload)
+        if action != VALUES:
+            check_request(Version.V201, action, payload)
         return heard(payload, origin, terms)
 
     def _status(self, payload: Payload, origin: Origin, _terms: Terms) -> Heard:
@@ -113,7 +115,9 @@ def _transaction(payload: Payload, origin: Origin) -> Heard:
             cause = "transactionInfo.transactionId: is required, at most 36 characters"
             raise Refusal(fault=Fault.OCCURRENCE, cause=cause)
     else:
-        check_request(Version.V201, TRANSACTION, payload)
+        token = [] if payload.get("idToken") is None else ["idToken"]
+        kept = ("eventType", "transactionInfo", *token)
+        payload = mended_around(Version.V201, TRANSACTION, payload, *kept)
     info, evse = payload["transactionInfo"], payload.get("evse") or {}
     event = _kind(payload["eventType"], stated)(
         **origin,
@@ -177,11 +181,12 @@ def _authorize(payload: Payload, origin: Origin, _terms: Terms) -> Heard:
 
 
 def _meter_values(payload: Payload, origin: Origin, _terms: Terms) -> Heard:
-    samples = samples_of_v201(payload["meterValue"])
+    sound = mended_around(Version.V201, VALUES, payload, "evseId", "meterValue")
+    samples = samples_of_v201(sound["meterValue"])
     event = TransactionUpdated(
         **origin,
         transaction_id="",
-        connector_id=required_integer(payload, "evseId"),
+        connector_id=required_integer(sound, "evseId"),
         at=samples[-1].taken_at,
         samples=samples,
     )
@@ -197,7 +202,7 @@ HEARD: Final[Mapping[str, Hear]] = {
     "BootNotification": _boot,
     "Heartbeat": _heartbeat,
     "Authorize": _authorize,
-    "MeterValues": _meter_values,
+    VALUES: _meter_values,
     "ClearedChargingLimit": just(call_result.ClearedChargingLimit()),
     "DataTransfer": just(
         call_result.DataTransfer(status=DataTransferStatusEnumType.unknown_vendor_id)

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -219,6 +220,50 @@ def test_a_stop_loses_the_values_that_break_the_schema_and_keeps_the_others() ->
     assert [value.text for sample in ended.samples for value in sample.values] == ["1", "5"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        (Decimal("910.0"), "910.0"),
+        (Decimal("910000.4"), "910000.4"),
+        (Decimal("910000.0000000001"), "910000.0000000001"),
+        (910.5, None),  # JSON is read without floats; one that came in otherwise is not believed.
+        ("910000", "910000"),
+        (None, None),
+        ([1], None),
+    ],
+)
+def test_a_start_carries_its_register_however_it_is_written(sent: object, text: str | None) -> None:
+    started = event("StartTransaction", meterStart=sent)
+    assert isinstance(started, TransactionStarted)
+    assert started.meter_start_text == text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"reservationId": None}, {"reservationId": "x"}, {"surplus": 1}, {"timestamp": 1762171200}],
+)
+def test_a_start_is_not_refused_for_what_may_be_left_out(changes: dict[str, Any]) -> None:
+    started = event("StartTransaction", **changes)
+    assert isinstance(started, TransactionStarted)
+    assert (started.id_token, started.meter_start_text) == ("Card-1", "1000")
+
+
+def test_meter_values_lose_the_value_that_breaks_the_schema_and_keep_the_others() -> None:
+    values = [{"value": "1"}, {"value": "2", "measurand": "Vendor.Thing"}, {"value": "3"}]
+    told = [{"timestamp": "2026-11-03T11:00:00Z", "sampledValue": values}]
+    update = event("MeterValues", meterValue=told, surplus=1)
+    assert isinstance(update, TransactionUpdated)
+    assert [value.text for value in update.samples[0].values] == ["1", "3"]
+    assert update.transaction_id == "7"
+
+
+def test_meter_values_without_a_number_that_can_be_read_have_no_transaction() -> None:
+    for number in (None, "seven"):
+        update = event("MeterValues", transactionId=number)
+        assert isinstance(update, TransactionUpdated)
+        assert (update.transaction_id, len(update.samples)) == ("", 1)
+
+
 @pytest.mark.parametrize("number", [..., "7", None, [7], 7.5])
 def test_a_stop_without_a_number_is_refused(number: object) -> None:
     code, description = refusal_of(
@@ -233,6 +278,12 @@ def test_a_stop_without_a_number_is_refused(number: object) -> None:
     [
         ("BootNotification", {"chargePointVendor": ...}, "Occurence", "chargePointVendor"),
         ("MeterValues", {"meterValue": []}, "Occurence", "meterValue"),
+        ("MeterValues", {"meterValue": [{"timestamp": "x"}]}, "Occurence", "sampledValue"),
+        ("MeterValues", {"connectorId": ...}, "Occurence", "connectorId"),
+        ("MeterValues", {"connectorId": None, "surplus": 1}, "Type", "connectorId"),
+        ("StartTransaction", {"meterStart": ...}, "Occurence", "meterStart"),
+        ("StartTransaction", {"timestamp": ..., "surplus": 1}, "Occurence", "timestamp"),
+        ("StartTransaction", {"idTag": None, "reservationId": None}, "Type", "idTag"),
         ("StartTransaction", {"connectorId": "one"}, "Type", "connectorId"),
         ("Heartbeat", {"surplus": 1}, "Formation", "surplus"),
         ("StartTransaction", {"idTag": "x" * 21}, "Property", "idTag"),

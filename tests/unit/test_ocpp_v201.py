@@ -215,9 +215,11 @@ def test_an_end_without_a_transaction_is_refused(info: object) -> None:
     [
         ("BootNotification", {"reason": ...}, "OccurrenceConstraintViolation"),
         ("TransactionEvent", {"seqNo": ...}, "OccurrenceConstraintViolation"),
-        ("TransactionEvent", {"seqNo": "0"}, "TypeConstraintViolation"),
+        ("TransactionEvent", {"idToken": {"idToken": 5}}, "OccurrenceConstraintViolation"),
+        ("TransactionEvent", {"transactionInfo": {"transactionId": 5}}, "TypeConstraintViolation"),
         ("TransactionEvent", {"eventType": "Paused"}, "PropertyConstraintViolation"),
-        ("TransactionEvent", {"surplus": 1}, "FormatViolation"),
+        ("Heartbeat", {"surplus": 1}, "FormatViolation"),
+        ("MeterValues", {"evseId": "one"}, "TypeConstraintViolation"),
         ("StatusNotification", {"evseId": 2**40}, "PropertyConstraintViolation"),
         ("MeterValues", {"meterValue": {}}, "TypeConstraintViolation"),
     ],
@@ -226,6 +228,38 @@ def test_a_payload_that_breaks_the_schema_is_refused(
     action: str, changes: dict[str, Any], code: str
 ) -> None:
     assert refusal_of(Version.V201, action, said(action, **changes))[0] == code
+
+
+@pytest.mark.parametrize("event_type", ["Started", "Updated"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seqNo": "0"},
+        {"triggerReason": "Boredom"},
+        {"timestamp": 5},
+        {"evse": "two"},
+        {"reservationId": None},
+        {"surplus": 1},
+        {"transactionInfo": {"transactionId": "tx-1", "chargingState": "Odd", "more": 1}},
+    ],
+)
+def test_an_event_is_not_refused_for_what_can_be_left_out(
+    event_type: str, changes: dict[str, Any]
+) -> None:
+    told = transaction(eventType=event_type, **changes)
+    assert (told.transaction_id, told.id_token, len(told.samples)) == ("tx-1", "Card-1", 1)
+
+
+def test_an_event_whose_token_is_null_has_none() -> None:
+    assert transaction(idToken=None).id_token == ""
+
+
+def test_meter_values_lose_the_value_that_breaks_the_schema_and_keep_the_others() -> None:
+    values: list[dict[str, Any]] = [{"value": 1}, {"value": 2, "measurand": "Vendor"}, {"value": 3}]
+    told = [{"timestamp": "2026-11-03T11:00:00Z", "sampledValue": values}]
+    for update in (event("MeterValues", meterValue=told), transaction(meterValue=told)):
+        assert isinstance(update, TransactionEvent)
+        assert [value.text for value in update.samples[0].values] == ["1", "3"]
 
 
 def test_actions_are_unknown_or_not_a_stations_to_ask() -> None:
