@@ -20,6 +20,8 @@ LEFT_PATIENCE_S: Final = 120  # The cable is out, and no stop was told.
 START_MISSING_S: Final = 60  # A stop came without its start.
 SESSION_MARGIN_S: Final = 120  # So long before the day is over the charge is stopped.
 _NEXT_RECORD: Final = re.compile(r"\n(?=OCMF\|)")
+TELLS_WITHIN_S: Final = 60  # Connected anew, a charger has told by then what happened meanwhile.
+STOP_ASKED: Final = "asked by driver or host"
 TOKEN_CHARS: Final = 20  # OCPP 1.6: an idTag has at most 20 characters.
 
 RUNNING: Final = frozenset({SessionState.OPENING, SessionState.OPEN, SessionState.CHARGING})

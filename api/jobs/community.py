@@ -50,6 +50,7 @@ CHARGING = "charging"  # Opens and closes charges for the hosts.
 SIGNERS = ("owner", OPERATOR, "registrar")
 ROLES = (*SIGNERS, CHARGING, "supplier", "grid_operator", "importer", "salt")
 NO_ESCROW = Address(bytes(20))  # Of communities that were made before there was one.
+BUMP_AFTER_S = 90  # A transaction that no block took by then is offered a higher fee.
 CHAIN_LAG_S = 60  # More than any sound node's clock is behind ours.
 
 
@@ -161,7 +162,10 @@ class Community:
             [self.keys.wallet(role) for role in roles],
             OutboxStore(self.engine, chain_id=self.config.chain.chain_id),
             now=system_now,
-            policy=Policy(confirmations=self.config.chain.confirmations),
+            policy=Policy(
+                confirmations=self.config.chain.confirmations,
+                bump_after_s=BUMP_AFTER_S if isinstance(self.chain, RpcChain) else None,
+            ),
             set_time=set_time,
             pause=self.pause,
         )

@@ -103,6 +103,13 @@ class EmbeddedChain:
         with self._file.guard:
             self._clock = clock
 
+    def ahead_s(self) -> int:
+        """Seconds by which the last block is ahead of the clock that gives blocks their time."""
+        with self._file.guard:
+            if self._clock is None:
+                return 0
+            return max(0, int(self._backend.head.timestamp) - to_unix_s(self._clock()))
+
     def mine(self) -> Block:
         """Mines an empty block."""
         with self._file.guard:

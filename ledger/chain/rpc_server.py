@@ -22,6 +22,7 @@ CLIENT: Final = "wattledger-embedded"
 GAS_MAX: Final = 8_000_000  # Of a call or transaction from outside; some three seconds of py-evm.
 MARGIN: Final = 105  # Per cent of the gas used: calls within calls keep a 64th back (EIP-150).
 BATCH_MAX: Final = 50
+AHEAD_S_MAX: Final = 120
 NAME_CHARS_SHOWN: Final = 40
 
 _PARSE_ERROR, _INVALID_REQUEST, _NO_METHOD, _BAD_PARAMS, _INTERNAL = (
@@ -152,6 +153,10 @@ class RpcServer:
         return quantity_text(outcome.gas_by(MARGIN))
 
     def _send_raw(self, raw: object) -> str:
+        if self._chain.ahead_s() > AHEAD_S_MAX:
+            # Every block takes a second: strangers must not move the time that orders end by.
+            rule = "the chain is ahead of its clock: send it again in a minute"
+            raise RpcFailure(number=_REFUSED, message=rule)
         signed = jsonrpc.octets(raw)
         with self._chain.underneath() as backend:
             if backend.decode(signed).gas > GAS_MAX:

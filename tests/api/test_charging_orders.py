@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from charging.tariffs import ChargeTariff
 from ledger.chain import escrow, settlement_token
 from ledger.chain.abi import encode_call
 from ledger.chain.wallet import Wallet
+from ledger.errors import BadSignature
 from tests.api.test_charging_faults import closed_with, cost_of, played, refunded
 from tests.charging_world import (
     DEPOSIT,
@@ -321,17 +323,41 @@ def test_a_record_that_the_escrow_refuses_is_cancelled_and_refunded_in_full(
     tmp_path: Path,
 ) -> None:
     async def scenario(world: ChargingWorld) -> None:
-        charger_id = charger_id_of(POINT, 1)
-        host = world.runtime.book.require(charger_id).host
-        arguments = [charger_id, host, STRANGER.address, 11_000]  # Another record key than ours.
-        await world.act("registrar", encode_call("ChargingEscrow", "change", arguments))
         view, transaction_id = await world.begun(await world.driver())
+        chargers = world.runtime.book.chargers
+        charger = chargers[view.charger_id]
+        chargers[view.charger_id] = replace(charger, record_key=STRANGER)  # Another than it was.
         world.clock.pass_s(600)
         await world.stops(transaction_id, REGISTER_WH + 1_000)
         view = await refunded(world, await ends(world, view))
         assert view.reason == "record refused: ChargingEscrow_BadSignature"
 
     played(tmp_path, scenario, found=("is signed by",))
+
+
+def test_a_charger_with_another_record_key_than_ours_gets_no_orders(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        charger_id = charger_id_of(POINT, 1)
+        host = world.runtime.book.require(charger_id).host
+        arguments = [charger_id, host, STRANGER.address, 11_000]
+        await world.act("registrar", encode_call("ChargingEscrow", "change", arguments))
+        with pytest.raises(ChargerOffline, match="another record key"):
+            await world.place(await world.driver())
+
+    played(tmp_path, scenario)
+
+
+def test_a_contract_wallet_is_asked_whether_it_stands_by_an_order(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        contracts = world.community.contracts
+        driver = await world.driver()
+        order = replace(world.order(driver), driver=contracts.token)  # Code, and no wallet.
+        with pytest.raises(BadSignature):
+            await world.runtime.desk.place(order, bytes(65), None)
+        with pytest.raises(BadSignature, match="does not stand by"):
+            await world.runtime.desk.place(order, bytes(64), None)
+
+    played(tmp_path, scenario)
 
 
 def test_a_host_that_takes_the_right_to_open_away_gets_no_more_orders_and_is_paid(
@@ -492,3 +518,20 @@ def test_a_journal_that_is_closed_keeps_nobody_waiting() -> None:
             await journal.write(lambda _: 2)
 
     asyncio.run(scenario())
+
+
+def test_a_stop_while_the_charger_may_have_begun_waits_for_what_it_tells(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        view = await world.opened(await world.driver())
+        await world.rounds()
+        world.link.online = False  # It took the start, and its connection broke.
+        await world.runtime.desk.stop(view.session_id)
+        await world.rounds()
+        assert (await world.runtime.desk.view(view.session_id)).state is SessionState.OPEN
+        world.clock.pass_s(120)
+        reply = await world.starts(view)
+        world.clock.pass_s(60)
+        await world.stops(reply.transaction_id, REGISTER_WH + 150)
+        await closed_with(world, view, 150)
+
+    played(tmp_path, scenario)

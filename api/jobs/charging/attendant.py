@@ -23,6 +23,7 @@ from charging.sessions import (
     START_WITHIN_S,
     STOP_AGAIN_S,
     STOP_PATIENCE_S,
+    TELLS_WITHIN_S,
     ChargeSession,
 )
 from charging.store import ChargingStore, Connection
@@ -42,6 +43,15 @@ class Where:
     contact_s: int  # When it last came or went; 0: never.
     state: tuple[Availability, int] | None  # Its connector's, and since when.
 
+    def is_silent(self, session: ChargeSession, now_s: int) -> bool:
+        """Whether a charge may have begun that the charger could not tell of.
+
+        It was asked to start, and has no connection, or has one again for a moment only.
+        """
+        if session.start_asked_s is None:
+            return False
+        return not self.is_connected or now_s - self.contact_s < TELLS_WITHIN_S
+
     def is_deaf(self, session: ChargeSession, now_s: int, *, is_spent: bool) -> bool:
         """Whether a charger that was asked to stop is not waited for any longer.
 
@@ -50,7 +60,7 @@ class Where:
         """
         asked_s, patience_s = session.stop_asked_s or 0, STOP_PATIENCE_S
         if self.is_connected:  # It may have much to tell, and is only now asked.
-            asked_s = max(asked_s, self.contact_s)
+            asked_s = max(asked_s, min(self.contact_s, asked_s + 2 * STOP_PATIENCE_S))
         if session.stop_reason == DEPOSIT_USED and not is_spent:
             # Nobody waits for the rest of such a deposit, and the host is owed what flows.
             if not self.is_connected:
@@ -235,9 +245,12 @@ class Attendant:
     ) -> ChargeSession:
         """The deposit is there, and no charge yet."""
         waited_s = now_s - (session.opened_s or now_s)
+        may_have_begun = where.is_silent(session, now_s)
         if session.stop_asked_s is not None:
+            if may_have_begun and now_s - session.stop_asked_s < STOP_PATIENCE_S:
+                return session
             return self._escrow.owe_cancel(connection, session, "stopped before it began")
-        if waited_s >= START_WITHIN_S:
+        if waited_s >= START_WITHIN_S and not (may_have_begun and now_s < session.charge_ends_s):
             reason = f"no charge began within {START_WITHIN_S} s"
             return self._escrow.owe_cancel(connection, session, reason)
         asked_s = session.start_asked_s
@@ -270,7 +283,7 @@ class Attendant:
         availability, since_s = where.state
         heard_s = 0 if track.heard_at is None else to_unix_s(track.heard_at)
         # Only what it said after the start tells of this charge.
-        has_left = availability is Availability.AVAILABLE and since_s >= heard_s
+        has_left = availability is Availability.AVAILABLE and since_s > heard_s
         return has_left and now_s - since_s >= LEFT_PATIENCE_S
 
     def _guarded(

@@ -13,15 +13,15 @@ from api.jobs.charging.chargers import ChargerBook
 from api.jobs.charging.escrow_side import EscrowSide
 from api.jobs.charging.placing import OrderDesk, Placed
 from api.jobs.charging.receipts import Receipts
+from api.jobs.charging.signatures import is_signed_by
 from api.jobs.charging.views import Views
 from charging.desk import ChargePointView, Permit, SessionState, SessionView
 from charging.errors import ChargerBusy, FundsMissing, OrderUsed, UnknownSession, WrongState
 from charging.journal import Journal
 from charging.orders import ChargeOrder, SessionId, TopUp
-from charging.sessions import LIVE, RUNNING, ChargeSession
+from charging.sessions import LIVE, RUNNING, STOP_ASKED, ChargeSession
 from charging.store import ChargingStore, Connection
 from ledger.errors import BadSignature
-from ledger.keccak import recover
 from ledger.units import Address, to_unix_s
 
 _CURSOR: Final = re.compile(r"\d{1,9}", re.ASCII)  # A session's number.
@@ -161,11 +161,9 @@ class Desk:
         session = self._store.session(connection, session_id)
         if session is None:
             raise UnknownSession(session="0x" + session_id.hex())
-        if session.state not in RUNNING or session.stop_asked_s is not None:
+        if session.state not in RUNNING or session.stop_reason == STOP_ASKED:
             return session  # It is over, or on its way: asking twice is no error.
-        asked = replace(
-            session, stop_asked_s=to_unix_s(self._now()), stop_reason="asked by driver or host"
-        )
+        asked = replace(session, stop_asked_s=to_unix_s(self._now()), stop_reason=STOP_ASKED)
         self._store.save_session(connection, asked)
         return asked
 
@@ -183,7 +181,8 @@ class Desk:
         self, session: ChargeSession, top_up: TopUp, signature: bytes, permit: Permit | None
     ) -> None:
         driver = session.order.driver
-        if recover(top_up.digest(self._orders.separator), signature) != driver:
+        digest = top_up.digest(self._orders.separator)
+        if not is_signed_by(self._orders.chain, driver, digest, signature):
             raise BadSignature(rule="the top-up is not signed by the session's driver")
         if self._store.run(lambda open_: self._store.has_top_up(open_, top_up)):
             return

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from api.jobs.charging.chargers import Charger, ChargerBook
+from api.jobs.charging.signatures import is_signed_by
 from api.jobs.community import CHARGING, Community
 from charging.desk import Permit
 from charging.errors import (
@@ -24,12 +25,14 @@ from charging.errors import (
 from charging.orders import ChargeOrder, SessionId
 from charging.tariffs import ChargeTariff
 from ledger.chain import escrow, settlement_token
+from ledger.chain.protocol import Chain
 from ledger.errors import BadSignature
-from ledger.keccak import domain_separator, recover
+from ledger.keccak import SIGNATURE_BYTES, domain_separator, recover
 from ledger.units import Address, Hash32, from_unix_s, to_unix_s
 
 OPENING_TAKES_S = 30  # An order that ends sooner may expire before its block.
-CHAINS_TRIED = (1, 1337, 31337)  # Where else an order may have been signed for, to say so.
+# Where else an order may have been signed for, to say so: Ethereum, test networks, rollups.
+CHAINS_TRIED = (1, 10, 56, 100, 137, 1_337, 8_453, 17_000, 31_337, 42_161, 11_155_111)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,11 @@ class OrderDesk:
 
     def _domain(self, chain_id: int) -> Hash32:
         return domain_separator(chain_id, self._community.contracts.escrow)
+
+    @property
+    def chain(self) -> Chain:
+        """The chain that orders are for."""
+        return self._community.chain
 
     @property
     def reader(self) -> escrow.EscrowReader:
@@ -97,11 +105,13 @@ class OrderDesk:
             BadSignature, MalleableSignature: it is nobody's, or somebody else's.
             WrongEscrow: the driver signed it for another chain.
         """
-        if self._community.chain.code(order.driver):
-            return  # A contract wallet (ERC-1271): the escrow asks it.
-        if recover(order.session_id(self.separator), signature) == order.driver:
+        chain, driver = self._community.chain, order.driver
+        if is_signed_by(chain, driver, order.session_id(self.separator), signature):
             return
-        for chain_id in CHAINS_TRIED:
+        ours = self._community.config.chain.chain_id
+        if len(signature) != SIGNATURE_BYTES:  # A contract wallet's.
+            raise BadSignature(rule="the driver's wallet does not stand by this order")
+        for chain_id in (ours - 1, ours + 1, *CHAINS_TRIED):
             if recover(order.session_id(self._domain(chain_id)), signature) == order.driver:
                 raise WrongEscrow(rule=f"it was signed for chain {chain_id}")
         raise BadSignature(rule="the order is not signed by its driver for this escrow and chain")
@@ -112,6 +122,9 @@ class OrderDesk:
             raise ChargerUnknown(charger=charger.label)
         if not registered.is_free:
             raise ChargerBusy(charger=charger.label)
+        if registered.record_key != charger.record_key.address:
+            rule = "the escrow has another record key for it than this service"
+            raise ChargerOffline(charger=charger.label, rule=rule)
         service = self._community.keys.wallet(CHARGING).address
         host = registered.host
         if host != service and not self.reader.is_delegate(host, service):
