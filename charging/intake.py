@@ -22,7 +22,7 @@ from charging.points import (
     TransactionStarted,
 )
 from charging.registers import EnergyTrack
-from charging.sessions import ChargeSession
+from charging.sessions import RUNNING, ChargeSession
 from charging.store import ChargingStore, Connection, Transaction
 from ledger.units import from_unix_s, to_unix_s
 
@@ -118,7 +118,8 @@ class ChargeIntake:
             transaction = self._unnamed(connection, event) or self._begun(connection, event)
         number = transaction.number if transaction else None
         if not self._messages.add_event(connection, event, number):
-            return self._said_before(connection, number)
+            kept = self._messages.kept(connection, event)
+            return self._said_before(connection, *(kept or (number,)))
         if transaction is None:  # Meter values outside of any charge.
             return Taken(reply=Reply())
         transaction = self._updated(connection, transaction, event)
@@ -145,7 +146,36 @@ class ChargeIntake:
         """The charge of the event's id, if it is a usable and a known one."""
         if event.transaction_id in NO_TRANSACTION:
             return None
-        return self._messages.transaction(connection, event.charge_point_id, event.transaction_id)
+        point, name = event.charge_point_id, event.transaction_id
+        found = self._messages.transaction(connection, point, name)
+        if found is not None and self._is_reused(connection, found, event):
+            self._give_up_id(connection, found)
+            return None
+        return found
+
+    def _is_reused(
+        self, connection: Connection, found: Transaction, event: TransactionEvent
+    ) -> bool:
+        """Whether a station that counts its charges anew begins another one under an old id."""
+        is_start = isinstance(event, TransactionStarted)
+        is_whole = is_start and found.begun and found.ended
+        has_owner = found.session_id is not None and (is_start or found.ended)
+        if isinstance(event, TransactionEnded) or not (is_whole or has_owner):
+            return False
+        if event.id_token or event.remote_start_id is not None:
+            session = self._wanted(connection, event)
+            is_other = session is not None and session.transaction_no is None
+        else:  # The cable first, and only then the driver.
+            ended_at = self._messages.ended_at(connection, found.number)
+            is_other = bool(is_start and ended_at and event.at and event.at > ended_at)
+        return is_other and self._messages.kept(connection, event) is None
+
+    def _give_up_id(self, connection: Connection, found: Transaction) -> None:
+        """The charge that had the id is over, whether its end was told or not."""
+        self._messages.give_up_id(connection, found)
+        session = self._session_of(connection, found)
+        if session is not None and session.state in RUNNING and session.ended_s is None:
+            self._store.save_session(connection, self._over(session))
 
     def _unnamed(self, connection: Connection, event: TransactionEvent) -> Transaction | None:
         """The open charge that an event without a usable id must be about."""
@@ -197,8 +227,10 @@ class ChargeIntake:
         """A second charge under one token is nobody's; at the same connector the first is over."""
         if earlier.ended or earlier.connector_id != event.connector_id or session.ended_s:
             return
-        over = replace(session, ended_s=self._now_s(), stop_reason="another charge began")
-        self._store.save_session(connection, over)
+        self._store.save_session(connection, self._over(session))
+
+    def _over(self, session: ChargeSession) -> ChargeSession:
+        return replace(session, ended_s=self._now_s(), stop_reason="another charge began")
 
     def _updated(
         self, connection: Connection, found: Transaction, event: TransactionEvent

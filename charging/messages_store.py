@@ -1,6 +1,7 @@
 """What charge points said, once each, and the charges that they said it of, in the database."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, func, insert, select, update
@@ -8,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from charging.event_json import digest_of, from_json, kind_of, to_json
 from charging.orders import SessionId
-from charging.points import PointEvent
+from charging.points import PointEvent, TransactionEnded
 from charging.session_rows_store import ChargeEventRow, ChargeTransactionRow
 from ledger.units import to_unix_s
 
@@ -82,6 +83,20 @@ class Messages:
             .order_by(EVENT.c.number)
         )
         return [from_json(row.kind, row.event_json) for row in connection.execute(query)]
+
+    def ended_at(self, connection: Connection, transaction_no: int) -> datetime | None:
+        """When a charge ended first, by the charger's clock if it said; None: no end was told."""
+        query = select(EVENT.c.event_json).where(
+            EVENT.c.transaction_no == transaction_no, EVENT.c.kind == TransactionEnded.__name__
+        )
+        ends = (
+            from_json(TransactionEnded.__name__, row.event_json)
+            for row in connection.execute(query)
+        )
+        return min(
+            (end.at or end.received_at for end in ends if isinstance(end, TransactionEnded)),
+            default=None,
+        )
 
     def message_count(self, connection: Connection, transaction_no: int) -> int:
         """How many messages about a charge are kept by now."""
@@ -164,6 +179,12 @@ class Messages:
             .values(**_transaction_values(transaction))
         )
         self._known(transaction)
+
+    def give_up_id(self, connection: Connection, transaction: Transaction) -> None:
+        """Frees a charge's id for another one: a charge point may count its charges anew."""
+        self._named.pop((transaction.charge_point_id, transaction.transaction_id), None)
+        other_id = f"{transaction.transaction_id}#{transaction.number}"
+        self.save_transaction(connection, replace(transaction, transaction_id=other_id, ended=True))
 
     def _known(self, transaction: Transaction) -> Transaction:
         if len(self._numbered) >= CACHED_MAX:

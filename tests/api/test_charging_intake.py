@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from charging.points import Availability, PointEvent, StatusChanged
+from charging.desk import SessionState, SessionView
+from charging.orders import charger_id_of
+from charging.points import Availability, PointEvent, Reply, StatusChanged
 from tests.charging_world import POINT, REGISTER_WH, ChargingWorld, charging_world
 
 Scenario = Callable[[ChargingWorld], Awaitable[None]]
@@ -76,5 +78,102 @@ def test_a_state_is_news_also_in_the_words_of_an_earlier_message(tmp_path: Path)
         assert len(changes) == 2
         await world.stops(transaction_id, REGISTER_WH + 100)
         await world.settled(view.session_id)
+
+    played(tmp_path, scenario)
+
+
+# Charges whose id was another's.
+
+
+async def starts_201(world: ChargingWorld, view: SessionView, name: str, **changes: Any) -> Reply:
+    """As an OCPP 2.0.1 station says it: under an id of its own."""
+    number = (await world.session(view)).number
+    said: dict[str, Any] = {"transaction_id": name, "remote_start_id": number}
+    said["meter_start_text"] = None
+    return await world.starts(view, **(said | changes))
+
+
+def test_a_station_that_counts_its_charges_anew_charges_again_under_an_old_id(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        register_wh = REGISTER_WH
+        for seed in (7, 8, 9):
+            view = await world.opened(await world.driver(seed))
+            begun = {**world._said(), "samples": (world.sample(register_wh),)}
+            assert (await starts_201(world, view, "1", **begun)).accepted
+            world.clock.pass_s(HALF_HOUR_S)
+            assert (await starts_201(world, view, "1", **begun)).accepted  # It did not hear us.
+            register_wh += 100 * seed
+            ends = {"samples": (world.sample(register_wh),), "meter_stop_text": None}
+            await world.stops("1", register_wh, **ends)
+            view = await world.until(view.session_id, SessionState.CLOSED)
+            assert view.energy_wh == 100 * seed
+            world.clock.pass_s(60)
+        assert stops_asked(world) == []
+
+    played(tmp_path, scenario)
+
+
+def test_a_start_told_again_after_its_id_was_used_anew_is_still_the_old_charges(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        first = await world.opened(await world.driver(7))
+        old = {**world._said(), "samples": (world.sample(REGISTER_WH),)}
+        await starts_201(world, first, "1", **old)
+        world.clock.pass_s(60)
+        await world.stops("1", REGISTER_WH + 50)
+        await world.until(first.session_id, SessionState.CLOSED)
+        reply = await starts_201(world, first, "1", **old)
+        assert not reply.accepted  # It is settled.
+        second = await world.opened(await world.driver(8))
+        await starts_201(world, second, "1")
+        reply = await starts_201(world, first, "1", **old)
+        assert not reply.accepted
+        assert reply.transaction_id.startswith("1#")
+        assert len(await kept_of(world, "1")) == 1
+        world.clock.pass_s(60)
+        await world.stops("1", REGISTER_WH + 50)
+        await world.until(second.session_id, SessionState.CLOSED)
+
+    played(tmp_path, scenario)
+
+
+def test_an_id_used_anew_ends_the_charge_whose_end_was_never_told(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        first = await world.opened(await world.driver(7))
+        second = await world.opened(await world.driver(8), charger_id=charger_id_of(POINT, 2))
+        await starts_201(world, first, "1", samples=(world.sample(REGISTER_WH),))
+        world.clock.pass_s(60)
+        await world.measures("1", REGISTER_WH + 100)
+        again = {"connector_id": 2, "samples": (world.sample(5_000),)}
+        assert (await starts_201(world, second, "1", **again)).accepted
+        world.clock.pass_s(61)
+        await world.rounds()
+        assert (await world.until(first.session_id, SessionState.CLOSED)).energy_wh == 100
+        await world.stops("1", 5_070)
+        assert (await world.until(second.session_id, SessionState.CLOSED)).energy_wh == 70
+
+    played(tmp_path, scenario)
+
+
+def test_under_an_old_id_the_cable_may_come_first_and_then_the_driver(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        first = await world.opened(await world.driver(7))
+        await starts_201(world, first, "1", samples=(world.sample(REGISTER_WH),))
+        world.clock.pass_s(60)
+        await world.stops("1", REGISTER_WH + 50)
+        await world.until(first.session_id, SessionState.CLOSED)
+        second = await world.opened(await world.driver(8))
+        number = (await world.session(second)).number
+        plugged = {"id_token": "", "remote_start_id": None}
+        await starts_201(world, second, "1", **plugged)
+        world.clock.pass_s(5)
+        reply = await world.measures("1", REGISTER_WH + 50, remote_start_id=number)
+        assert reply.accepted
+        world.clock.pass_s(60)
+        await world.stops("1", REGISTER_WH + 120)
+        assert (await world.until(second.session_id, SessionState.CLOSED)).energy_wh == 70
 
     played(tmp_path, scenario)
