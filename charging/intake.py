@@ -20,6 +20,7 @@ from charging.points import (
     TransactionEnded,
     TransactionEvent,
     TransactionStarted,
+    TransactionUpdated,
 )
 from charging.registers import EnergyTrack
 from charging.sessions import RUNNING, ChargeSession
@@ -125,7 +126,7 @@ class ChargeIntake:
         transaction = self._updated(connection, transaction, event)
         session = self._session_of(connection, transaction)
         if session is None:
-            return self._nobodys(transaction)
+            return self._nobodys(connection, transaction, event)
         track = self._tracks.get(transaction.number)
         if track is not None:
             track.take(event)
@@ -181,12 +182,14 @@ class ChargeIntake:
         """The open charge that an event without a usable id must be about."""
         if event.transaction_id not in NO_TRANSACTION or isinstance(event, TransactionStarted):
             return None
-        for transaction in self._messages.open_transactions(connection, event.charge_point_id):
-            same_token = _same_token(transaction.id_token, event.id_token)
-            same_place = event.connector_id in (None, transaction.connector_id)
-            if (event.id_token and same_token) or (not event.id_token and same_place):
-                return transaction
-        return None
+        running = self._messages.open_transactions(connection, event.charge_point_id)
+        if event.id_token:
+            running = [each for each in running if _same_token(each.id_token, event.id_token)]
+        elif event.connector_id is not None:
+            running = [each for each in running if each.connector_id == event.connector_id]
+        elif len(running) != 1:  # It could be any of them.
+            return None
+        return next(iter(running), None)
 
     def _begun(self, connection: Connection, event: TransactionEvent) -> Transaction | None:
         """A charge of which nothing was said yet; None for values outside of any charge."""
@@ -268,10 +271,32 @@ class ChargeIntake:
 
     # What comes of it.
 
-    def _nobodys(self, transaction: Transaction) -> Taken:
+    def _nobodys(
+        self, connection: Connection, transaction: Transaction, event: TransactionEvent
+    ) -> Taken:
         """A charge without a session: kept, and stopped as long as it runs."""
         reply = Reply(accepted=False, transaction_id=transaction.transaction_id)
-        return Taken(reply=reply, stop=_stop_of(transaction))
+        return Taken(reply=reply, stop=self._stop_of(connection, transaction, event))
+
+    def _stop_of(
+        self, connection: Connection, transaction: Transaction, event: TransactionEvent
+    ) -> StopCharge | None:
+        """What is to be asked of a charger that goes on with a charge that nobody pays for."""
+        if transaction.ended and not self._goes_on(connection, transaction, event):
+            return None
+        return StopCharge(
+            charge_point_id=transaction.charge_point_id, transaction_id=transaction.transaction_id
+        )
+
+    def _goes_on(
+        self, connection: Connection, transaction: Transaction, event: TransactionEvent
+    ) -> bool:
+        """Whether a value was taken after the end that was told: that may have been another's."""
+        if not isinstance(event, TransactionUpdated):
+            return False
+        ended_at = self._messages.ended_at(connection, transaction.number)
+        taken_at = [sample.taken_at for sample in event.samples if sample.taken_at is not None]
+        return ended_at is not None and max(taken_at, default=ended_at) > ended_at
 
     def _move(
         self,
@@ -283,7 +308,7 @@ class ChargeIntake:
         reply = Reply(accepted=True, transaction_id=transaction.transaction_id)
         if session.state not in _MAY_CHARGE:  # Late values of a charge that is settled.
             late = replace(reply, accepted=session.state is SessionState.STOPPING)
-            return Taken(reply=late, stop=_stop_of(transaction))
+            return Taken(reply=late, stop=self._stop_of(connection, transaction, event))
         before = session
         if session.state is SessionState.OPEN and transaction.begun:
             session = replace(session, state=SessionState.CHARGING)
@@ -347,15 +372,6 @@ def _is_of(track: EnergyTrack, session: ChargeSession) -> bool:
 
 def _same_token(one: str, other: str) -> bool:
     return one.strip().upper() == other.strip().upper()
-
-
-def _stop_of(transaction: Transaction) -> StopCharge | None:
-    """What is to be asked of a charger that goes on with a charge that nobody pays for."""
-    if transaction.ended:
-        return None
-    return StopCharge(
-        charge_point_id=transaction.charge_point_id, transaction_id=transaction.transaction_id
-    )
 
 
 _MAY_CHARGE: Final = frozenset({SessionState.OPENING, SessionState.OPEN, SessionState.CHARGING})

@@ -177,3 +177,52 @@ def test_under_an_old_id_the_cable_may_come_first_and_then_the_driver(tmp_path: 
         assert (await world.until(second.session_id, SessionState.CLOSED)).energy_wh == 70
 
     played(tmp_path, scenario)
+
+
+# Stops that do not say of what.
+
+
+def test_a_stop_that_could_be_any_charges_ends_none(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        first, one = await world.begun(await world.driver(7))
+        second = await world.opened(await world.driver(8), charger_id=charger_id_of(POINT, 2))
+        two = (await world.starts(second, 0, connector_id=2)).transaction_id
+        world.clock.pass_s(HALF_HOUR_S)
+        said = world._said()
+        for _ in range(2):
+            assert (await world.stops("-1", 3_000, **said)).transaction_id == ""
+        await world.rounds()
+        for view in (first, second):
+            session = await world.session(view)
+            assert (session.state, session.ended_s) == (SessionState.CHARGING, None)
+        await world.stops(one, REGISTER_WH + 2_000)
+        await world.until(first.session_id, SessionState.CLOSED)
+        world.clock.pass_s(60)
+        await world.stops("-1", 3_000)  # Now it can only be the other.
+        view = await world.until(second.session_id, SessionState.CLOSED)
+        assert view.energy_wh == 3_000
+        assert len(await kept_of(world, two)) == 2
+
+    played(tmp_path, scenario)
+
+
+def test_a_charge_whose_values_go_on_after_its_stop_is_asked_to_stop_and_bills_nothing_more(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        view, transaction_id = await world.begun(await world.driver())
+        world.clock.pass_s(HALF_HOUR_S)
+        last = world.sample(REGISTER_WH + 2_000)
+        await world.stops(transaction_id, REGISTER_WH + 2_000)
+        await world.until(view.session_id, SessionState.CLOSED)
+        await world.measures(transaction_id, REGISTER_WH + 2_000, samples=(last,))
+        await world.rounds()
+        assert stops_asked(world) == []  # It only told late what it had measured.
+        world.clock.pass_s(60)
+        await world.measures(transaction_id, REGISTER_WH + 2_100)
+        await world.rounds()
+        assert stops_asked(world) == [("stop", POINT, transaction_id)]
+        view = await world.until(view.session_id, SessionState.CLOSED)
+        assert view.energy_wh == 2_000
+
+    played(tmp_path, scenario)
