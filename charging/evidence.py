@@ -8,9 +8,11 @@ the host (DESIGN §3).
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from charging.canonical_json import canonical_json
+from charging.clocks import EARLIEST_BEFORE_OPENING
 from charging.errors import BadEvidence
 from charging.measured import (
     Measured,
@@ -20,12 +22,13 @@ from charging.measured import (
     Source,
     energy_wh_max,
 )
-from charging.ocmf import SignedCharge, is_ocmf, signed_charge_of, signed_digest
+from charging.ocmf import TIMES_TRUSTED, SignedCharge, is_ocmf, signed_charge_of, signed_digest
 from charging.sessions import Evidence
 from ledger.keccak import keccak256
 from ledger.units import REGISTER_WH_MAX, Hash32
 
 NO_EVIDENCE_HASH: Final = Hash32(bytes(32))
+SIGNED_SLACK: Final = timedelta(seconds=300)  # A meter may sign its last value so late.
 
 
 def ocmf_text(records: Iterable[str]) -> str:
@@ -55,6 +58,7 @@ def with_evidence(
     *,
     last_wh: int,
     power_w: int,
+    opened_at: datetime,
     replayed: Collection[Hash32] = (),
 ) -> tuple[Measured, Evidence]:
     """A settled charge as it is billed, and what proves it; never raises for what was received.
@@ -65,25 +69,47 @@ def with_evidence(
         public_key: the charger's configured one, if it has one.
         last_wh: the charger's last register, as the escrow knows it.
         power_w: the charger's registered power.
+        opened_at: block time of the session's opening, aware UTC.
         replayed: digests of signed records that prove another session already, and so not this.
     """
     given = list(signed_texts)
     texts = [text for text in given if not replayed or signed_digest(text) not in replayed]
     if left_out := len(given) - len(texts):
         detail = f"{left_out} signed records are of an earlier session"
-        note = Note(kind=NoteKind.SIGNED_REPLAYED, detail=detail)
-        measured = replace(measured, notes=tuple(sorted((*measured.notes, note))))
+        measured = _noted(measured, NoteKind.SIGNED_REPLAYED, detail)
     try:
         signed = signed_charge_of(filter(is_ocmf, texts), public_key) if texts else None
     except BadEvidence as error:
         signed = None
-        note = Note(kind=NoteKind.SIGNED_UNUSABLE, detail=error.detail)
-        measured = replace(measured, notes=tuple(sorted((*measured.notes, note))))
+        measured = _noted(measured, NoteKind.SIGNED_UNUSABLE, error.detail)
+    if signed is not None and (statuses := _outside(signed, opened_at, measured.stopped_at)):
+        # Beside unsigned values it can only lower the bill, so its clock alone does not exclude it.
+        is_datable = not TIMES_TRUSTED.isdisjoint(statuses)
+        is_used = bool(measured.values) or not (is_datable or signed.start_wh < last_wh)
+        verdict = "its clock may be off" if is_used else "not of this charge"
+        detail = f"signed from {signed.started_at:%FT%TZ} to {signed.stopped_at:%FT%TZ}: {verdict}"
+        measured = _noted(measured, NoteKind.SIGNED_OUTSIDE, detail)
+        signed = signed if is_used else None
     if signed is None:
         return measured, _evidence(measured, None)
     agreed = agree(measured, signed, last_wh=last_wh, power_w=power_w)
     left_out_wh = abs(measured.energy_wh - signed.energy_wh) if measured.values else 0
     return agreed, _evidence(agreed, signed, left_out_wh=left_out_wh)
+
+
+def _outside(signed: SignedCharge, opened_at: datetime, stopped_at: datetime) -> tuple[str, ...]:
+    """The time statuses of those of its two readings that are not of the session's time."""
+    times = (
+        (signed.started_at, signed.start_time_status),
+        (signed.stopped_at, signed.time_status),
+    )
+    earliest_at, latest_at = opened_at - EARLIEST_BEFORE_OPENING, stopped_at + SIGNED_SLACK
+    return tuple(status for at, status in times if not earliest_at <= at <= latest_at)
+
+
+def _noted(measured: Measured, kind: NoteKind, detail: str) -> Measured:
+    note = Note(kind=kind, detail=detail)
+    return replace(measured, notes=tuple(sorted((*measured.notes, note))))
 
 
 def agree(measured: Measured, signed: SignedCharge, *, last_wh: int, power_w: int) -> Measured:

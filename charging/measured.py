@@ -49,6 +49,7 @@ class NoteKind(StrEnum):
     INTERVALS = "intervals"  # No register: the energies of intervals were added.
     NOT_OUTLET = "not_outlet"  # Measured elsewhere than at the outlet.
     SIGNED_DIFFERS = "signed_differs"  # Signed and unsigned values disagree.
+    SIGNED_OUTSIDE = "signed_outside"  # Signed values of another time than the session's.
     SIGNED_REPLAYED = "signed_replayed"  # Signed values that prove an earlier session.
     SIGNED_UNUSABLE = "signed_unusable"  # Signed values are malformed, or of another key.
 

@@ -33,6 +33,7 @@ RECORDS_MAX: Final = 500  # That are looked at for one charge.
 READINGS_MAX: Final = 1_000
 BEGIN: Final = frozenset("B")
 END: Final = frozenset("ELRAP")
+TIMES_TRUSTED: Final = frozenset("SR")  # Of a clock that may be billed by (table 11).
 _PREFIX: Final = "OCMF|"
 _INHERITED: Final = ("TM", "TX", "RI", "RU", "RT", "EF", "ST")  # Left out where they do not change.
 _TIME: Final = re.compile(
@@ -116,7 +117,8 @@ class SignedCharge:
     stop_wh: int
     started_at: datetime  # By the meter's clock, aware UTC.
     stopped_at: datetime
-    time_status: str  # Of the end: `S` and `R` may be billed by, `I` and `U` inform.
+    start_time_status: str  # `S` and `R` may be billed by, `I` and `U` inform.
+    time_status: str  # Of the end.
     register: str
     meter_serial: str
     pagination: str  # Of the last record, like `T12345`.
@@ -226,6 +228,7 @@ def signed_charge_of(texts: Iterable[str], public_key: str | None) -> SignedChar
         stop_wh=stop_wh,
         started_at=begin.taken_at,
         stopped_at=end.taken_at,
+        start_time_status=begin.time_status,
         time_status=end.time_status,
         register=end.register,
         meter_serial=pair[-1].meter[1] or pair[-1].meter[0],

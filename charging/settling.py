@@ -55,6 +55,7 @@ def settled_charge(
         terms.public_key,
         last_wh=terms.last_wh,
         power_w=terms.power_w,
+        opened_at=terms.opened_at,
         replayed=replayed,
     )
     record = ChargeRecord(

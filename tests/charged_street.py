@@ -1,6 +1,7 @@
 """A street in which cars have charged: sessions that were closed, cancelled, and go on."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,11 @@ async def _signed(world: ChargingWorld, driver: Wallet, meter: OcmfMeter) -> Ses
     world.clock.pass_s(1_800)
     await world.measures(reply.transaction_id, start_wh + 2_000)
     world.clock.pass_s(1_800)
-    record = meter.both(f"{start_wh / 1000:.3f}", f"{(start_wh + SIGNED_WH) / 1000:.3f}")
+    record = meter.both(
+        f"{start_wh / 1000:.3f}",
+        f"{(start_wh + SIGNED_WH) / 1000:.3f}",
+        (world.clock() - timedelta(hours=1), world.clock()),
+    )
     signed = SampledValue(text=record, signed=True, context="Transaction.End")
     sample = MeterSample(taken_at=world.clock(), values=(signed,))
     await world.stops(reply.transaction_id, start_wh + BILLED_WH, samples=(sample,))

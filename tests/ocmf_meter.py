@@ -3,11 +3,15 @@
 import json
 from base64 import b64encode
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+BEGUN_AT = datetime(2026, 3, 2, 9, 0, 10, tzinfo=timezone(timedelta(hours=1)))
+ENDED_AT = BEGUN_AT + timedelta(minutes=10)
 
 
 @dataclass(kw_only=True)
@@ -53,11 +57,11 @@ class OcmfMeter:
     def end(self, rv: str, **more: Any) -> str:
         return self.record(reading("E", "2026-03-02T09:10:10,000+0100 S", rv, **more))
 
-    def both(self, rv_begin: str, rv_end: str) -> str:
-        return self.record(
-            reading("B", "2026-03-02T09:00:10,000+0100 S", rv_begin),
-            {"TM": "2026-03-02T09:10:10,000+0100 S", "TX": "E", "RV": rv_end},
-        )
+    def both(
+        self, rv_begin: str, rv_end: str, times: tuple[datetime, datetime] = (BEGUN_AT, ENDED_AT)
+    ) -> str:
+        begun, ended = (f"{at:%Y-%m-%dT%H:%M:%S},000{at:%z} S" for at in times)
+        return self.record(reading("B", begun, rv_begin), {"TM": ended, "TX": "E", "RV": rv_end})
 
 
 def reading(reason: str, time: str, rv: str, **more: Any) -> dict[str, Any]:

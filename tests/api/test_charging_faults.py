@@ -697,22 +697,23 @@ def test_a_top_up_in_time_keeps_the_charge_going(tmp_path: Path) -> None:
     played(tmp_path, scenario)
 
 
-def test_a_signed_record_that_proved_an_earlier_session_bills_no_second_one(
+def test_a_signed_record_of_an_earlier_charge_bills_no_second_one(
     tmp_path: Path,
 ) -> None:
     meter = OcmfMeter()
-    record = meter.both("910.000", "914.000")
-    encoded = record.encode().hex()  # The same in another dress.
 
-    async def charge(world: ChargingWorld, text: str, seed: int) -> SessionView:
+    def signed(world: ChargingWorld, rv_begin: str, rv_end: str) -> str:
+        return meter.both(rv_begin, rv_end, (world.clock() - timedelta(hours=1), world.clock()))
+
+    async def charge(world: ChargingWorld, text_of: Callable[[], str], seed: int) -> SessionView:
         view, transaction_id = await world.begun(await world.driver(seed))
         world.clock.pass_s(3_600)
-        signed = SampledValue(text=text, signed=True, context="Transaction.End")
+        told = SampledValue(text=text_of(), signed=True, context="Transaction.End")
         event = TransactionEnded(
             **world._said(),
             transaction_id=transaction_id,
             connector_id=1,
-            samples=(MeterSample(taken_at=world.clock(), values=(signed,)),),
+            samples=(MeterSample(taken_at=world.clock(), values=(told,)),),
         )
         await world.runtime.sink.take(event)
         view = await world.until(view.session_id, SessionState.CLOSED)
@@ -720,17 +721,30 @@ def test_a_signed_record_that_proved_an_earlier_session_bills_no_second_one(
         return view
 
     async def scenario(world: ChargingWorld) -> None:
-        first = await charge(world, record, 7)
+        unknown = signed(world, "902.000", "910.000")  # Of a charge that was no session.
+        records: list[str] = []
+
+        def of_first() -> str:
+            records.append(signed(world, "910.000", "914.000"))
+            return records[0]
+
+        first = await charge(world, of_first, 7)
         assert (first.energy_wh, first.paid_micro) == (4_000, cost_of(4_000))
-        second = await charge(world, encoded, 8)
+        second = await charge(world, lambda: records[0].encode().hex(), 8)  # In another dress.
         assert (second.energy_wh, second.paid_micro) == (0, cost_of(0))
         receipt = await world.runtime.desk.receipt(second.session_id)
         evidence = receipt["evidence"]
         assert isinstance(evidence, dict)
         assert (evidence["kind"], evidence["verified"]) == ("none", False)
         assert [note for note in evidence["notes"] if note.startswith("signed_replayed")]
-        third = await charge(world, meter.both("914.000", "915.500"), 9)
+        third = await charge(world, lambda: signed(world, "914.000", "915.500"), 9)
         assert third.energy_wh == 1_500
+        fourth = await charge(world, lambda: unknown, 10)
+        assert fourth.energy_wh == 0
+        evidence = (await world.runtime.desk.receipt(fourth.session_id))["evidence"]
+        assert isinstance(evidence, dict)
+        assert (evidence["kind"], evidence["verified"]) == ("none", False)
+        assert [note for note in evidence["notes"] if note.startswith("signed_outside")]
 
     section = {
         "id": POINT,

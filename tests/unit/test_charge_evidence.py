@@ -14,8 +14,8 @@ from charging.measured import Measured, NoteKind, Source, energy_wh_max
 from charging.sessions import Evidence
 from ledger.errors import OutOfRange
 from ledger.keccak import keccak256
-from tests.charge_events import POWER_W, Telling, kinds
-from tests.ocmf_meter import OcmfMeter
+from tests.charge_events import OPENED_AT, POWER_W, Telling, kinds
+from tests.ocmf_meter import OcmfMeter, reading
 
 
 def told(stop: str = "910083") -> Telling:
@@ -26,7 +26,9 @@ def billed(
     telling: Telling, *texts: str, key: str | None = None, last_wh: int = 0
 ) -> tuple[Measured, Evidence]:
     measured = telling.settle(last_wh=last_wh)
-    return with_evidence(measured, texts, key, last_wh=last_wh, power_w=POWER_W)
+    return with_evidence(
+        measured, texts, key, last_wh=last_wh, power_w=POWER_W, opened_at=OPENED_AT
+    )
 
 
 def test_signed_and_unsigned_values_agree() -> None:
@@ -80,6 +82,74 @@ def test_signed_values_alone_are_billed_within_the_chargers_power() -> None:
     assert measured.energy_wh == energy_wh_max(POWER_W, 600)
     assert measured.start_wh == 70
     assert {NoteKind.POWER_CAPPED, NoteKind.SHIFTED} <= kinds(measured)
+
+
+def signed_between(meter: OcmfMeter, begin: str, end: str) -> str:
+    """8 kWh, signed at these times."""
+    return meter.record(reading("B", begin, "910.000"), reading("E", end, "918.000"))
+
+
+LAST_YEAR = ("2025-03-02T09:00:10,000+0100", "2025-03-02T10:00:10,000+0100")
+IN_TIME = ("2026-03-02T07:55:00,000+0000", "2026-03-02T09:05:10,000+0000")
+TOO_EARLY = ("2026-03-02T07:54:59,000+0000", "2026-03-02T09:00:10,000+0000")
+TOO_LATE = ("2026-03-02T08:00:10,000+0000", "2026-03-02T09:05:11,000+0000")
+
+
+def alone(meter_start: str | None = "0") -> Telling:
+    """An hour of which no two values prove any energy."""
+    return Telling().start(10, meter_start).stop(3_610, "918000")
+
+
+@pytest.mark.parametrize("times", [LAST_YEAR, TOO_EARLY, TOO_LATE])
+@pytest.mark.parametrize("statuses", [("S", "S"), ("R", "R"), ("U", "S"), ("S", "U")])
+def test_a_signed_record_of_another_time_alone_bills_nothing(
+    times: tuple[str, str], statuses: tuple[str, str]
+) -> None:
+    meter = OcmfMeter()
+    begin, end = (f"{at} {status}" for at, status in zip(times, statuses, strict=True))
+    measured, evidence = billed(
+        alone(), signed_between(meter, begin, end), key=meter.public_key(), last_wh=0
+    )
+    outside_by_an_informative_clock = (times, statuses) in [
+        (TOO_EARLY, ("U", "S")),
+        (TOO_LATE, ("S", "U")),
+    ]
+    assert measured.energy_wh == (8_000 if outside_by_an_informative_clock else 0)
+    assert evidence.verified is outside_by_an_informative_clock
+    assert NoteKind.SIGNED_OUTSIDE in kinds(measured)
+    assert any(note.startswith("signed_outside: signed from 202") for note in evidence.notes)
+
+
+def test_a_signed_record_of_the_sessions_time_alone_is_billed() -> None:
+    meter = OcmfMeter()
+    record = signed_between(meter, *(f"{at} S" for at in IN_TIME))
+    measured, evidence = billed(alone(), record, key=meter.public_key(), last_wh=900_000)
+    assert (measured.energy_wh, evidence.verified) == (8_000, True)
+    assert NoteKind.SIGNED_OUTSIDE not in kinds(measured)
+
+
+@pytest.mark.parametrize("status", [" I", " U", ""])
+@pytest.mark.parametrize(("last_wh", "energy_wh"), [(910_000, 8_000), (910_001, 0)])
+def test_a_clock_that_only_informs_is_believed_by_its_register(
+    status: str, last_wh: int, energy_wh: int
+) -> None:
+    meter = OcmfMeter()
+    record = signed_between(meter, *(f"{at}{status}" for at in LAST_YEAR))
+    measured, _ = billed(alone(), record, key=meter.public_key(), last_wh=last_wh)
+    assert measured.energy_wh == energy_wh
+    assert NoteKind.SIGNED_OUTSIDE in kinds(measured)
+
+
+@pytest.mark.parametrize(("stop", "energy_wh"), [("919000", 8_000), ("917000", 7_000)])
+def test_a_signed_record_of_another_time_beside_unsigned_values_only_lowers_the_bill(
+    stop: str, energy_wh: int
+) -> None:
+    meter = OcmfMeter()
+    record = signed_between(meter, *(f"{at} S" for at in LAST_YEAR))
+    told = Telling().start(10, "910000").stop(3_610, stop)
+    measured, evidence = billed(told, record, key=meter.public_key())
+    assert (measured.energy_wh, evidence.kind) == (energy_wh, "ocmf")
+    assert {NoteKind.SIGNED_OUTSIDE, NoteKind.SIGNED_DIFFERS} <= kinds(measured)
 
 
 def test_two_records_are_hashed_with_a_line_feed_between_them() -> None:
