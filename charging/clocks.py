@@ -51,6 +51,40 @@ class SessionClock:
         clocks = [plain, *(cls(opened_at=opened_at, offset=offset) for offset in sorted(others))]
         return max(clocks, key=lambda clock: sum(clock.believes(stamp) for stamp in known))
 
+    def stays_fitted(self, stamps: Iterable[Stamp]) -> bool:
+        """Whether further stamps that it `stays_with` leave it the one that is fitted.
+
+        They do if no offset at all makes more of the stamps credible: one more stamp that it
+        believes keeps it so. The smallest lag is tried before the median, none at all before both.
+        """
+        known = [stamp for stamp in stamps if stamp.charger_at is not None]
+        if self.offset not in {NO_OFFSET, min(_lags(known), default=NO_OFFSET)}:
+            return False
+        believed = sum(map(self.believes, known))
+        return believed == len(known) or believed == self._most_credible(known)
+
+    def stays_with(self, stamp: Stamp) -> bool:
+        """Whether a clock that `stays_fitted` is also the one that is fitted with this stamp."""
+        lag = stamp.lag
+        if lag is None or self.offset == NO_OFFSET:
+            return self.believes(stamp)
+        return lag >= self.offset and self.believes(stamp)
+
+    def _most_credible(self, known: Iterable[Stamp]) -> int:
+        """How many stamps are credible under the best of all offsets: most intervals at a point."""
+        edges: list[tuple[timedelta, int]] = []
+        for stamp in known:
+            lag = stamp.lag or NO_OFFSET
+            since = stamp.received_at - self.opened_at
+            least = lag - since - EARLIEST_BEFORE_OPENING
+            edges.append((timedelta.min if since < NO_OFFSET else least, 0))
+            edges.append((lag + RECEIVED_SLACK, 1))
+        open_now = most = 0
+        for _, closes in sorted(edges):
+            open_now += -1 if closes else 1
+            most = max(most, open_now)
+        return most
+
     def believes(self, stamp: Stamp) -> bool:
         """Whether the corrected time can be true; of a stamp without time nothing is known."""
         if stamp.charger_at is None:

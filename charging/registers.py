@@ -61,6 +61,7 @@ class _View:
     outside: int = 0  # Values from before the start or after the stop.
     by_intervals: bool = False
     clock_is_right: bool = True
+    clock_stays: bool = True  # As long as it `stays_with` each further stamp.
     order_is_known: bool = True  # Every value has a time that can be believed.
 
     def holds(self, value: RegisterValue) -> bool:
@@ -114,6 +115,11 @@ class EnergyTrack:
         return self._measure(self._view(), now_at, until_now=False)
 
     @property
+    def clock(self) -> SessionClock:
+        """The charger's clock, as all that was received shows it."""
+        return self._view().clock
+
+    @property
     def ended(self) -> bool:
         """Whether the charger said that the transaction is over."""
         return bool(self._received.ends)
@@ -141,13 +147,13 @@ class EnergyTrack:
     def _extend(self, fresh: list[Observed]) -> bool:
         """Adds new samples to what is known, if they change nothing else."""
         view = self._known
-        if view is None or view.by_intervals or not view.clock_is_right:
+        if view is None or view.by_intervals or not view.clock_stays:
             return not fresh
         if fresh and self._received.best_series() != view.series:
             return False
         for observed in fresh:
             stamp = observed.stamp
-            if stamp.received_at < self.opened_at or not view.clock.believes(stamp):
+            if stamp.received_at < self.opened_at or not view.clock.stays_with(stamp):
                 return False
             if observed.series != view.series:
                 continue
@@ -177,6 +183,7 @@ class EnergyTrack:
             runs=Runs(power_w=self.power_w),
             last_key=None,
             clock_is_right=clock.offset == NO_OFFSET and all(map(clock.believes, stamps)),
+            clock_stays=clock.stays_fitted(stamps),
         )
         if received.intervals and all(value.source in _OF_START for value in values):
             view.by_intervals = True

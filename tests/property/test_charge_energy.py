@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +49,8 @@ sampled = st.builds(
     location=st.sampled_from(("Outlet", "Outlet", "", "Inlet", "EV")),
     signed=st.sampled_from((False, False, False, True)),
 )
+
+offsets = st.sampled_from((0, 3_600, -3_600, -1_772_000_000, 40, -200))
 
 
 @st.composite
@@ -127,6 +129,32 @@ def test_what_is_seen_live_is_what_a_new_track_of_the_same_events_shows(
     for count, event in enumerate(events, start=1):
         track.take(event)
         assert track.live(at(NOW_S)) == track_of(events[:count]).live(at(NOW_S))
+
+
+@st.composite
+def with_an_odd_clock(draw: st.DrawFn) -> list[PointEvent]:
+    """Samples in order by a clock that is off, or was until it was set; delays vary."""
+    told = Telling(clock_off_s=draw(offsets)).start(10, "0")
+    off_s = draw(offsets)
+    for place in range(draw(st.integers(1, 25))):
+        odd = draw(st.sampled_from((False, False, False, False, False, True)))
+        told.clock_off_s = draw(offsets) if odd else off_s
+        told.delay_s = draw(st.sampled_from((0, 1, 2, 2, 30, 4_000)))
+        told.says(20 + 10 * place, value(str(20 * place)))
+    return told.events
+
+
+@settings(max_examples=300)
+@given(events=with_an_odd_clock())
+def test_what_is_seen_live_by_an_odd_clock_is_what_a_new_track_shows(
+    events: list[PointEvent],
+) -> None:
+    track = track_of([])
+    for count, event in enumerate(events, start=1):
+        track.take(event)
+        anew = track_of(events[:count])
+        assert track.clock == anew.clock
+        assert track.live(at(NOW_S)) == anew.live(at(NOW_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,15 +259,30 @@ def test_waiting_costs_the_lesser_of_time_and_idling(
     assert measured.cost_micro_down(tariff) == min(either)
 
 
-def test_a_day_of_values_is_taken_one_by_one_in_constant_time() -> None:
-    told: dict[str, Any] = {}
-    track = track_of(Telling().start(0, "0").events)
+@pytest.mark.parametrize(
+    ("begun_off_s", "off_s"),
+    [
+        (0, 0),
+        (3_600, 3_600),
+        (-3_600, -3_600),
+        (-1_772_000_000, -1_772_000_000),
+        (-1_772_000_000, 0),  # Its clock was set after the start.
+        (3_600, 0),
+    ],
+)
+def test_a_day_of_values_is_taken_one_by_one_in_constant_time(
+    begun_off_s: int, off_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_anew: list[EnergyTrack] = []
+    find = EnergyTrack._found_anew
+    monkeypatch.setattr(
+        EnergyTrack, "_found_anew", lambda self: (found_anew.append(self), find(self))[1]
+    )
+    track = track_of(Telling(clock_off_s=begun_off_s).start(0, "0").events)
     looked_at = datetime(2026, 3, 3, tzinfo=UTC)
     for s in range(10, 20_000, 10):
-        (event,) = Telling().says(s, str(s)).events
+        (event,) = Telling(clock_off_s=off_s).says(s, str(s)).events
         track.take(replace(event, message_id=f"m{s}"))
-        told["energy_wh"] = track.live(looked_at).energy_wh
-    assert told == {"energy_wh": 19_990}
-    view = track._known
-    assert view is not None
-    assert len(view.runs.runs) == 1
+        seen_wh = track.live(looked_at).energy_wh
+    assert seen_wh == 19_990
+    assert len(found_anew) <= 3

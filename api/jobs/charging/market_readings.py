@@ -4,15 +4,17 @@ The service signs them (class *gateway*), and only values that the charger sent:
 of a charge, around every boundary of a window, and when an idle charger is asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from api.jobs.charging.chargers import ChargerBook
 from api.jobs.community import Community
 from api.jobs.create import meter_key
 from api.jobs.intake import take_signed
+from charging.clocks import SessionClock, Stamp
 from charging.journal import Journal
 from charging.meter_values import read_sample
 from charging.points import PointEvent, TransactionEvent
@@ -60,23 +62,13 @@ class MarketReadings:
         if record is None or number is None or session.opened_s is None:
             return []
         events = store.run(lambda open_: store.messages.events_of(open_, number))
-        track = EnergyTrack(
-            last_wh=session.last_wh,
-            power_w=session.power_w,
-            opened_at=from_unix_s(session.opened_s),
-        )
         now_at = from_unix_s(record.stopped_at_s)
-        seen: list[Point] = []
-        for event in events:
-            track.take(event)
-            live = track.live(now_at)
-            if live.measured_at is not None:
-                seen.append((to_unix_s(live.measured_at.replace(microsecond=0)), live.stop_wh))
+        window_s = self._community.schedule.window_s
+        seen = list(_points_at_boundaries(_track_of(session), events, now_at, window_s))
         first, last = (
             (record.started_at_s, record.start_wh),
             (record.stopped_at_s, record.stop_wh),
         )
-        window_s = self._community.schedule.window_s
         return [first, *_around_boundaries(sorted(set(seen)), first, last, window_s), last]
 
     def _signed(self, session: ChargeSession, points: list[Point]) -> Iterator[SignedReading]:
@@ -133,6 +125,52 @@ def _mark(store: ChargingStore, session: ChargeSession, connection: Connection) 
     now = store.session(connection, session.session_id)
     if now is not None:
         store.save_session(connection, replace(now, metered=True))
+
+
+def _track_of(session: ChargeSession) -> EnergyTrack:
+    return EnergyTrack(
+        last_wh=session.last_wh,
+        power_w=session.power_w,
+        opened_at=from_unix_s(session.opened_s or 0),
+    )
+
+
+def _points_at_boundaries(
+    track: EnergyTrack, events: Sequence[PointEvent], now_at: datetime, window_s: int
+) -> Iterator[Point]:
+    """The register before and after each event whose values are of another window than the last.
+
+    To look at it after every event would take a time that rises with their square.
+    """
+    whole = EnergyTrack(last_wh=track.last_wh, power_w=track.power_w, opened_at=track.opened_at)
+    for event in events:
+        whole.take(event)
+    before: int | None = None
+    for event in events:
+        window = _window_of(event, whole.clock, window_s)
+        has_passed = window is not None and window != before
+        if has_passed:
+            yield from _point_of(track, now_at)
+        track.take(event)
+        if has_passed:
+            yield from _point_of(track, now_at)
+            before = window
+
+
+def _window_of(event: PointEvent, clock: SessionClock, window_s: int) -> int | None:
+    """The window of an event's last value; None if it has none."""
+    if not isinstance(event, TransactionEvent) or not event.samples:
+        return None
+    stamps = (
+        Stamp(charger_at=sample.taken_at, received_at=event.received_at) for sample in event.samples
+    )
+    return to_unix_s(max(map(clock.at, stamps)).replace(microsecond=0)) // window_s
+
+
+def _point_of(track: EnergyTrack, now_at: datetime) -> Iterator[Point]:
+    live = track.live(now_at)
+    if live.measured_at is not None:
+        yield to_unix_s(live.measured_at.replace(microsecond=0)), live.stop_wh
 
 
 def _around_boundaries(
