@@ -79,7 +79,7 @@ class ChargeIntake:
                 session = self._store.session_by_token(
                     connection, event.charge_point_id, event.id_token
                 )
-                may = session is not None and session.state in _MAY_CHARGE
+                may = session is not None and _may_charge(session)
                 return Taken(reply=Reply(accepted=may))
             case StatusChanged():
                 self._take_status(connection, event)
@@ -214,8 +214,8 @@ class ChargeIntake:
                 connector_id=event.connector_id,
                 id_token=event.id_token,
                 session_id=None,
-                begun=isinstance(event, TransactionStarted),
-                ended=isinstance(event, TransactionEnded),
+                begun=False,
+                ended=False,
             ),
             ours=not has_id,
         )
@@ -245,8 +245,10 @@ class ChargeIntake:
             connector_id=found.connector_id or event.connector_id,
             id_token=found.id_token or event.id_token,
         )
-        if updated.session_id is None:
-            session = self._wanted(connection, replace(event, id_token=updated.id_token))
+        was_refused = found.begun and bool(found.id_token)
+        if updated.session_id is None and not was_refused:
+            named = replace(event, id_token=updated.id_token, connector_id=updated.connector_id)
+            session = self._wanted(connection, named)
             if session is not None and session.transaction_no is None:
                 updated = replace(updated, session_id=session.session_id)
                 joined = replace(session, transaction_no=updated.number)
@@ -262,7 +264,10 @@ class ChargeIntake:
             session = self._store.session_by_number(connection, point, event.remote_start_id)
         if session is None and event.id_token:
             session = self._store.session_by_token(connection, point, event.id_token)
-        return session if session is not None and session.state in _MAY_CHARGE else None
+        if session is None or not _may_charge(session):
+            return None
+        # In OCPP 2.0.1 a connector is an EVSE, and 0 is the whole charge point.
+        return session if event.connector_id in (None, 0, session.connector_id) else None
 
     def _session_of(self, connection: Connection, transaction: Transaction) -> ChargeSession | None:
         if transaction.session_id is None:
@@ -306,7 +311,7 @@ class ChargeIntake:
         event: TransactionEvent,
     ) -> Taken:
         reply = Reply(accepted=True, transaction_id=transaction.transaction_id)
-        if session.state not in _MAY_CHARGE:  # Late values of a charge that is settled.
+        if not _may_charge(session):  # Late values of a charge that is settled.
             late = replace(reply, accepted=session.state is SessionState.STOPPING)
             return Taken(reply=late, stop=self._stop_of(connection, transaction, event))
         before = session
@@ -374,4 +379,8 @@ def _same_token(one: str, other: str) -> bool:
     return one.strip().upper() == other.strip().upper()
 
 
-_MAY_CHARGE: Final = frozenset({SessionState.OPENING, SessionState.OPEN, SessionState.CHARGING})
+def _may_charge(session: ChargeSession) -> bool:
+    """Whether its deposit is there, or was there before a reorg took the opening back."""
+    if session.state is SessionState.OPENING:
+        return session.start_asked_s is not None or session.transaction_no is not None
+    return session.state in (SessionState.OPEN, SessionState.CHARGING)

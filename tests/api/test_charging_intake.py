@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from charging.desk import SessionState, SessionView
 from charging.orders import charger_id_of
-from charging.points import Availability, PointEvent, Reply, StatusChanged
+from charging.points import Authorised, Availability, PointEvent, Reply, StatusChanged
 from tests.charging_world import POINT, REGISTER_WH, ChargingWorld, charging_world
 
 Scenario = Callable[[ChargingWorld], Awaitable[None]]
@@ -224,5 +226,65 @@ def test_a_charge_whose_values_go_on_after_its_stop_is_asked_to_stop_and_bills_n
         assert stops_asked(world) == [("stop", POINT, transaction_id)]
         view = await world.until(view.session_id, SessionState.CLOSED)
         assert view.energy_wh == 2_000
+
+    played(tmp_path, scenario)
+
+
+# Charges that nobody may begin.
+
+
+async def may_charge(world: ChargingWorld, id_token: str) -> bool:
+    """What the charger is told of a token."""
+    said = {name: value for name, value in world._said().items() if name != "at"}
+    return (await world.runtime.sink.take(Authorised(**said, id_token=id_token))).accepted
+
+
+def test_no_charge_begins_before_its_deposit_is_there(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        driver = await world.driver()
+        world.chain.takes_nothing = True
+        view = await world.place(driver)
+        assert not await may_charge(world, (await world.session(view)).id_token)
+        early = await world.starts(view)
+        assert not early.accepted
+        world.clock.pass_s(5)
+        assert not (await world.measures(early.transaction_id, REGISTER_WH + 10)).accepted
+        assert stops_asked(world) == [("stop", POINT, early.transaction_id)]
+        assert (await world.session(view)).transaction_no is None
+        world.chain.takes_nothing = False
+        world.runtime.escrow_side.drain()
+        view = await world.until(view.session_id, SessionState.OPEN)
+        # What was refused stays refused; with the deposit there another charge may begin.
+        assert not (await world.measures(early.transaction_id, REGISTER_WH + 20)).accepted
+        assert await may_charge(world, (await world.session(view)).id_token)
+        world.clock.pass_s(5)
+        reply = await world.starts(view, REGISTER_WH + 30)
+        assert reply.accepted
+        world.clock.pass_s(HALF_HOUR_S)
+        await world.stops(reply.transaction_id, REGISTER_WH + 1_030)
+        assert (await world.until(view.session_id, SessionState.CLOSED)).energy_wh == 1_000
+
+    played(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("is_201", [False, True])
+def test_a_start_at_another_connector_is_nobodys(tmp_path: Path, is_201: bool) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        view = await world.opened(await world.driver())
+        elsewhere = {"connector_id": 2}
+        wrong = await (
+            starts_201(world, view, "tx2", **elsewhere)
+            if is_201
+            else world.starts(view, 0, **elsewhere)
+        )
+        assert not wrong.accepted
+        assert not (await world.measures(wrong.transaction_id, 50, connector_id=None)).accepted
+        assert stops_asked(world) == [("stop", POINT, wrong.transaction_id)]
+        assert len(await kept_of(world, wrong.transaction_id)) == 2
+        right = await world.starts(view)
+        assert right.accepted
+        world.clock.pass_s(60)
+        await world.stops(right.transaction_id, REGISTER_WH + 100)
+        assert (await world.until(view.session_id, SessionState.CLOSED)).energy_wh == 100
 
     played(tmp_path, scenario)
