@@ -1,5 +1,7 @@
 """OCPP: chargers that send a meter value every ten seconds, to us and to the library's own server.
 
+The third row is ours with everything behind it: each message kept and billed before it is answered.
+
 The chargers run in this process, the server in another one whose CPU time is read by itself. What
 is lost is counted, and how long an answer takes as the chargers see it.
 """
@@ -10,6 +12,7 @@ import os
 import resource
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,6 +21,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from ledger.units import to_rfc3339
 from tests.bench.ocpp_servers import SERVERS, run
 
 USUAL = (300, 30)  # Chargers, seconds.
@@ -45,7 +49,7 @@ def meter_values(message_id: str, register_wh: int) -> str:
         {"value": str(register_wh), "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
         {"value": "7360.5", "measurand": "Power.Active.Import", "unit": "W", "phase": "L1"},
     ]
-    value = {"timestamp": "2026-11-03T12:00:00Z", "sampledValue": sampled}
+    value = {"timestamp": to_rfc3339(datetime.now(UTC)), "sampledValue": sampled}
     payload = {"connectorId": 1, "transactionId": 7, "meterValue": [value]}
     return json.dumps([2, message_id, "MeterValues", payload])
 
@@ -128,7 +132,7 @@ def measure(name: str, chargers: int, seconds: int) -> dict[str, Any]:
     """One server under load."""
     context = get_context("spawn")
     pipe, far_pipe = context.Pipe()
-    process = context.Process(target=run, args=(name, far_pipe), daemon=True)
+    process = context.Process(target=run, args=(name, chargers, far_pipe), daemon=True)
     process.start()
     port = pipe.recv()
     bare_kib = counters(pipe)["kib"]

@@ -197,7 +197,7 @@ class Attendant:
     def _look(self, connection: Connection) -> tuple[list[Ask], list[ChargeSession]]:
         asks: list[Ask] = []
         changed: list[ChargeSession] = []
-        running = self._store.sessions_in(connection, RUNNING)
+        running = self._store.sessions_now(connection, RUNNING)
         if not running:
             return asks, changed
         states = self._store.places.availabilities(connection)
