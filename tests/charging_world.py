@@ -296,6 +296,12 @@ class ChargingWorld:
         """Waits until a session has ended, whichever way."""
         return await self.until(session_id, *ENDED)
 
+    async def asked_to_stop(self, transaction_id: str) -> None:
+        """Waits until the charger has been asked to stop a charge: nobody waits for the question."""
+        async with asyncio.timeout(10):
+            while ("stop", POINT, transaction_id) not in self.link.asked:
+                await asyncio.sleep(0.01)
+
     async def rounds(self, count: int = 2) -> None:
         """Lets the service look at its sessions and at the chain so many times."""
         for _ in range(count):

@@ -380,7 +380,7 @@ def test_a_charger_that_forgot_a_charge_and_begins_another_ends_the_first(tmp_pa
         world.clock.pass_s(61)
         await world.rounds()
         view = await closed_with(world, view, 3_000)
-        assert ("stop", POINT, second.transaction_id) in world.link.asked
+        await world.asked_to_stop(second.transaction_id)
 
     played(tmp_path, scenario)
 
@@ -466,7 +466,7 @@ def test_a_driver_who_vanishes_leaves_a_car_that_is_stopped_after_a_day(tmp_path
             idle = Flow.SUSPENDED_EV
             await world.measures(transaction_id, REGISTER_WH + 3_000, flow=idle)
             await world.rounds(1)
-        assert ("stop", POINT, transaction_id) in world.link.asked
+        await world.asked_to_stop(transaction_id)
         await closed_with(world, view, 3_000)
 
     played(tmp_path, scenario)
@@ -551,6 +551,7 @@ def test_a_charge_that_goes_on_after_it_was_settled_is_stopped_whenever_it_is_he
         world.clock.pass_s(3_600)
         await world.measures(transaction_id, REGISTER_WH + 9_000)
         await asyncio.sleep(0)
+        await world.asked_to_stop(transaction_id)
         assert world.link.asked == [("stop", POINT, transaction_id)]
         await closed_with(world, view, 3_000)
 
@@ -578,6 +579,7 @@ def test_a_charge_that_nobody_ordered_is_not_authorised_and_stopped_and_kept(
         reply = await world.runtime.sink.take(started)
         assert not reply.accepted
         await asyncio.sleep(0)
+        await world.asked_to_stop(reply.transaction_id)
         assert world.link.asked == [("stop", POINT, reply.transaction_id)]
         world.clock.pass_s(60)
         await world.measures(reply.transaction_id, REGISTER_WH + 50)
@@ -606,7 +608,7 @@ def test_a_second_charge_under_the_same_token_is_nobodys(tmp_path: Path) -> None
         second = await world.starts(view, 5_000, connector_id=2)
         assert not second.accepted
         await world.measures(second.transaction_id, 9_000, connector_id=2)
-        assert ("stop", POINT, second.transaction_id) in world.link.asked
+        await world.asked_to_stop(second.transaction_id)
         world.clock.pass_s(600)
         await world.stops(transaction_id, REGISTER_WH + 1_000)
         await closed_with(world, view, 1_000)
