@@ -297,7 +297,7 @@ class ChargingWorld:
         return await self.until(session_id, *ENDED)
 
     async def asked_to_stop(self, transaction_id: str) -> None:
-        """Waits until the charger has been asked to stop a charge: nobody waits for the question."""
+        """Waits until the charger has been asked to stop a charge."""
         async with asyncio.timeout(10):
             while ("stop", POINT, transaction_id) not in self.link.asked:
                 await asyncio.sleep(0.01)
