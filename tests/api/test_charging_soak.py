@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from charging.desk import ENDED, SessionState
+from charging.simulator.faults import Fault
 from charging.simulator.ocmf import OcmfSigner
 from charging.tariffs import cost_micro_down
 from ledger.units import from_unix_s
@@ -34,6 +35,22 @@ from tests.charging_world import (
 SESSIONS = int(os.environ.get("CHARGING_SOAK", "150"))
 SEED = int(os.environ.get("CHARGING_SOAK_SEED", "20260302"))
 POINTS = 8
+LOSSLESS = frozenset(  # Whoever has these faults tells all that flowed, sooner or later.
+    {
+        Fault.DUPLICATES,
+        Fault.DUPLICATES_NEW_ID,
+        Fault.ENDLESS_STOP,
+        Fault.TRANSACTION_MINUS_ONE,
+        Fault.LATE_VALUES,
+        Fault.MIXED_UNITS,
+        Fault.CLOCK_HOUR_OFF,
+        Fault.CLOCK_1970,
+        Fault.RECONNECT_STORM,
+        Fault.MALFORMED_FRAMES,
+        Fault.UPPER_CASE_TOKEN,
+        Fault.FORGED_OCMF,
+    }
+)
 SIGNING = 3  # So many of the chargers sign what they measure.
 
 
@@ -74,7 +91,7 @@ async def check(soak: Soak) -> dict[str, int]:
     world = soak.world
     views, _ = await world.runtime.desk.sessions_of(None, limit=10_000, before=None)
     by_id = {view.session_id: view for view in views}
-    deposits_micro = paid_micro = refunded_micro = 0
+    deposits_micro = paid_micro = refunded_micro = closed = whole = exact = 0
     for ordered in soak.ordered:
         view = by_id[ordered.session_id]
         assert view.state in ENDED, view
@@ -86,6 +103,10 @@ async def check(soak: Soak) -> dict[str, int]:
         deposits_micro += view.deposit_micro
         paid_micro += view.paid_micro
         refunded_micro += view.refunded_micro
+        if view.state is SessionState.CLOSED and ordered.faults <= LOSSLESS:
+            exact += view.energy_wh == ordered.charged_wh
+            whole += 1
+        closed += view.state is SessionState.CLOSED
         if view.state is SessionState.CLOSED:
             assert view.energy_wh <= ordered.charged_wh, (ordered, view)
             cost_micro = cost_micro_down(
@@ -96,6 +117,8 @@ async def check(soak: Soak) -> dict[str, int]:
             assert view.paid_micro == 0
         if view.state is SessionState.CLOSED and "wallet emptied" not in soak.troubles:
             assert world.held_micro(view.driver) == WALLET_MICRO - view.paid_micro
+    assert closed * 10 >= len(soak.ordered) * 6  # Or nothing of this was put to the test.
+    assert exact * 10 >= whole * 9
     assert deposits_micro == paid_micro + refunded_micro
     held_micro, owed_micro = world.escrow_micro()
     assert held_micro == owed_micro == paid_micro
@@ -104,6 +127,8 @@ async def check(soak: Soak) -> dict[str, int]:
         "deposits_micro": deposits_micro,
         "paid_micro": paid_micro,
         "refunded_micro": refunded_micro,
+        "billed to the Wh": exact,
+        "of those that told all": whole,
     }
 
 
