@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,20 @@ class ForkServer:
         )
 
     def run(
-        self, *words: object, writes: int | None = None, kill_after_s: float | None = None
+        self,
+        *words: object,
+        writes: int | None = None,
+        kill_after_s: float | None = None,
+        once: Callable[[], object] = lambda: None,
     ) -> int:
-        """Runs one command, killed as asked; gives its exit code."""
+        """Runs one command, killed as asked, so long after `once` returns; gives its exit code."""
         request = {"words": [str(word) for word in words], "log": str(self._log), "writes": writes}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         child = self._answer()
         if kill_after_s is not None:
+            once()
             time.sleep(kill_after_s)
             # Reaped already where it was quicker.
             with contextlib.suppress(ProcessLookupError):
