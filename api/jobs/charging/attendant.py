@@ -119,8 +119,10 @@ class Attendant:
 
     async def rest(self, seconds: float) -> None:
         """Waits until it is time for a round, or until one is asked for."""
+        # Not `wait_for`: in Python 3.11 it can swallow the cancellation that ends this loop.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._soon.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._soon.wait()
         self._soon.clear()
 
     async def round(self) -> None:
