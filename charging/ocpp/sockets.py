@@ -2,7 +2,6 @@
 
 from typing import Final, Protocol
 
-CLOSE_NORMAL: Final = 1000  # RFC 6455 §7.4.1.
 CLOSE_TOO_BIG: Final = 1009
 CLOSE_REPLACED: Final = 4000  # Our own: the same charger came again on another socket.
 

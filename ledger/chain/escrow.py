@@ -20,7 +20,6 @@ from ledger.chain.protocol import Chain, Log
 from ledger.units import Address, Hash32
 
 CONTRACT = "ChargingEscrow"
-CLOSE_MANY_MAX = 64
 OPEN_GAS = 400_000  # A driver's contract wallet may want some of it to check a signature.
 CLOSE_GAS = 400_000  # Of which 100,000 are kept for the push of the refund, and mostly given back.
 Struct = Mapping[str, Any]
