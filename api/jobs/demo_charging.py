@@ -307,18 +307,13 @@ class _Stage:
         community = self._community
         token = settlement_token.TokenReader(community.chain, community.contracts.token)
         deadline_s = to_unix_s(self._clock()) + 3_600
-        digest = settlement_token.permit_digest(
-            token.domain_separator(),
-            owner=driver.address,
-            spender=community.contracts.escrow,
+        digest = token.next_permit_digest(
+            driver.address,
+            community.contracts.escrow,
             amount_micro=amount_micro,
-            nonce=token.permit_nonce_of(driver.address),
             deadline_s=deadline_s,
         )
         return Permit(deadline_s=deadline_s, signature=driver.sign_digest(digest))
-
-    async def _closed(self, view: SessionView) -> SessionView:
-        return await self._until(view, SessionState.CLOSED)
 
     async def _until(self, view: SessionView, wanted: SessionState) -> SessionView:
         """Follows a session until it is where it is wanted, or has ended elsewhere."""

@@ -44,6 +44,19 @@ class TokenReader:
         """EIP-712 domain separator of the token's permits."""
         return Hash32(self._ask("DOMAIN_SEPARATOR"))
 
+    def next_permit_digest(
+        self, owner: Address, spender: Address, *, amount_micro: int, deadline_s: int
+    ) -> Hash32:
+        """What the owner's next permit signs."""
+        return permit_digest(
+            self.domain_separator(),
+            owner=owner,
+            spender=spender,
+            amount_micro=amount_micro,
+            nonce=self.permit_nonce_of(owner),
+            deadline_s=deadline_s,
+        )
+
     def _ask(self, function: str, *arguments: object) -> Any:
         data = encode_call(CONTRACT, function, arguments)
         answer = self.chain.call(self.address, data, block=self.at_block)

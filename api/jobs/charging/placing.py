@@ -152,13 +152,8 @@ class OrderDesk:
             raise FundsMissing(
                 needed_micro=amount_micro, available_micro=allowed_micro, rule="permit expired"
             )
-        digest = settlement_token.permit_digest(
-            token.domain_separator(),
-            owner=driver,
-            spender=escrow_address,
-            amount_micro=amount_micro,
-            nonce=token.permit_nonce_of(driver),
-            deadline_s=permit.deadline_s,
+        digest = token.next_permit_digest(
+            driver, escrow_address, amount_micro=amount_micro, deadline_s=permit.deadline_s
         )
         if recover(digest, permit.signature) != driver:
             rule = "a permit of exactly the deposit, for the escrow, with the token's next nonce"
