@@ -1,0 +1,1 @@
+"""What the market says to people: windows, periods, accounts, statements, savings."""

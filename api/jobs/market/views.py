@@ -1,0 +1,188 @@
+"""What the market says to people, as values: one set of figures for routes, files and pages.
+
+Energies are Wh, prices micro-tokens per kWh, amounts nano or micro as their names say.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from ledger.statements import StatementMeter
+from ledger.units import AccountId, Address, Hash32
+from ledger.words import StatementRow, WindowPrice
+
+
+class PeriodState(StrEnum):
+    """Where a period is on its way to money (INTERFACES §3)."""
+
+    OPEN = "open"  # It runs, or its readings are awaited.
+    DUE = "due"
+    PROPOSED = "proposed"
+    FINAL = "final"
+    CANCELLED = "cancelled"  # Until it is proposed again.
+    LAPSED = "lapsed"  # The same.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One community figure, and whether so few stand behind it that strangers may not see it."""
+
+    energy_wh: int
+    is_open: bool  # At least 5 accounts, of which none has over half.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowView:
+    """One window of the community; what is not settled yet is computed from readings so far."""
+
+    start_s: int
+    run: int | None  # Of the period's last run; None: provisional.
+    state: PeriodState  # Of its period.
+    price: WindowPrice
+    imported: Cell
+    exported: Cell
+    traded: Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run of a period, as the chain has it."""
+
+    run: int
+    state: PeriodState
+    proposed_at: datetime | None
+    final_at: datetime | None
+    cutoff_at: datetime
+    statements_root: Hash32
+    windows_hash: Hash32
+    deltas_root: Hash32
+    proposal_tx: Hash32 | None
+    final_tx: Hash32 | None
+    gas_used: int | None
+    shortfall_nano: int  # Over all accounts.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodView:
+    """One period, and its runs in order."""
+
+    start_s: int
+    end_s: int
+    state: PeriodState  # Of its last run.
+    runs: tuple[RunView, ...]
+    prices: tuple[WindowPrice, ...]  # Of its last run; empty while there is none.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsView:
+    """Price limits that are in force, or will be."""
+
+    effective_from: datetime
+    max_buy_per_kwh: int | None  # None: no limit.
+    min_sell_per_kwh: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterView:
+    """A meter of an account now."""
+
+    meter_id: bytes
+    label: str | None
+    meter_class: str
+    limit_w: int
+    valid_from: datetime
+    valid_until: datetime | None
+    last_reading_at: datetime | None
+    readings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account's money and meters now."""
+
+    account: AccountId
+    owner: Address
+    name: str | None  # As far as it is known here.
+    balance_nano: int
+    pending_nano: int  # What a proposal that waits would change.
+    requested_micro: int  # Asked to be paid out.
+    requested_at: datetime | None
+    withdrawable_at: datetime | None
+    cover_nano: int  # For the period that runs.
+    needed_nano: int  # What the period that runs is expected to need: see `DAYS_LOOKED_AT`.
+    spent_per_day_nano: int  # What went out less what came in, of the days before; 0 if none.
+    lasts_days: int | None  # The cover at that rate; None: it does not shrink.
+    is_covered: bool
+    warning: str | None  # A stable code: `cover_low`, `cover_lost`; None: all is well.
+    limits: tuple[LimitsView, ...]  # In force first, then those to come.
+    nonces: tuple[int, int]  # The next one for PriceLimits, and for Withdrawal.
+    meters: tuple[MeterView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLine:
+    """One window of one account, with everything that makes up its amount."""
+
+    start_s: int
+    row: StatementRow
+    price: WindowPrice
+    amount_nano: int  # As the market counts it.
+    grid_only_nano: int  # The same energy at this window's grid tariff alone.
+    run: int | None
+    state: PeriodState
+
+    @property
+    def saved_nano(self) -> int:
+        """How much better off than with the grid's tariff alone."""
+        return self.amount_nano - self.grid_only_nano
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """An account's windows, added up."""
+
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    bought_nano: int  # Paid to neighbours, the local fee in it.
+    sold_nano: int  # Received from neighbours.
+    from_grid_nano: int  # Paid for the rest; 0 where the supplier bills it.
+    to_grid_nano: int  # Received for the rest.
+    amount_nano: int
+    grid_only_nano: int
+    windows: int
+    estimated: int  # Windows.
+    uncovered: int
+    provisional: int  # Windows that are not final.
+
+    @property
+    def saved_nano(self) -> int:
+        """How much better off than with the grid's tariff alone."""
+        return self.amount_nano - self.grid_only_nano
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of local time with its sums: a day, a month."""
+
+    start_at: datetime
+    end_at: datetime
+    day: date  # Its first day, local.
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementLine:
+    """One statement in an account's list."""
+
+    period_start_s: int
+    run: int
+    final_at: datetime | None
+    amount_nano: int
+    applied_before_nano: int
+    shortfall_nano: int
+    meters: tuple[StatementMeter, ...]
+    transaction: Hash32 | None
+
+
