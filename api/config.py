@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -57,6 +58,13 @@ def _utc(instant_at: datetime) -> datetime:
     return instant_at.astimezone(UTC)
 
 
+def _time_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("is a time zone of the IANA database, such as Europe/Berlin") from error
+
+
 def _refuse(field: str, rule: str) -> NoReturn:
     """Refuses what several fields say together, naming one of them."""
     raise PydanticCustomError("refused", "{rule}", {"field": field, "rule": rule})
@@ -68,6 +76,9 @@ def _once(field: str, values: Iterable[Hashable]) -> None:
 
 
 Instant = Annotated[datetime, AfterValidator(_utc)]
+TimeZone = Annotated[  # Capitals begin a zone's name; `posix/…` and `localtime` are a machine's.
+    str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z0-9_+/-]*$"), AfterValidator(_time_zone)
+]
 AddressText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 MeterIdText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{64}$")]
 AccountText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")]
@@ -218,6 +229,7 @@ class CommunityConfig(_Section):
 
     name: str = Field(default="Community", max_length=100)
     currency: str = Field(default="EUR", max_length=10)
+    time_zone: TimeZone = "UTC"  # In which days begin and end, for people.
     chain: ChainSection = ChainSection()
     market: MarketSection
     tariff: TariffSection = TariffSection()
@@ -226,6 +238,7 @@ class CommunityConfig(_Section):
     accounts: list[AccountSection] = []
     meters: list[MeterSection] = []
     chargers: list[ChargerSection] = []
+    operators: list[AddressText] = []  # People with that role, besides the market's operator.
 
     @model_validator(mode="after")
     def _consistent(self) -> "CommunityConfig":
@@ -250,6 +263,7 @@ class CommunityConfig(_Section):
                     "and a settlement above the cap would never be accepted",
                 )
         self._require_clearable()
+        _once("operators", (address.lower() for address in self.operators))
         _once("chargers.id", (charger.charge_point_id for charger in self.chargers))
         _once("meters.label", (meter.label for meter in meters))
         _once(

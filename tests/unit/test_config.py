@@ -18,6 +18,7 @@ SMALLEST = "[market]\nfirst_period_start = 2026-12-01T00:00:00Z\n"
 FULL = f"""
 name = "Sunny street"
 currency = "CHF"
+time_zone = "Asia/Kathmandu"
 
 [chain]
 chain_id = 7
@@ -99,7 +100,7 @@ def test_only_the_first_periods_start_must_be_given(tmp_path: Path) -> None:
     assert market.delay_s == 86_400 + market.grace_s + 2 * 21_600
     assert (config.tariff.grid_import_per_kwh, config.tariff.local_fee_per_kwh) == (300_000, 20_000)
     assert (config.chain.rpc, config.chain.chain_id, config.chain.clock) == (None, 1337, "system")
-    assert (config.accounts, config.meters) == ([], [])
+    assert (config.accounts, config.meters, config.time_zone) == ([], [], "UTC")
 
 
 def test_a_full_file_is_read_with_its_times_in_utc(tmp_path: Path) -> None:
@@ -113,6 +114,7 @@ def test_a_full_file_is_read_with_its_times_in_utc(tmp_path: Path) -> None:
     assert config.market.delay_s == 1_000_000
     assert [meter.meter_class for meter in config.meters] == ["gateway", "imported"]
     assert [account.name for account in config.accounts] == ["Ada", "Bo"]
+    assert config.time_zone == "Asia/Kathmandu"
 
 
 def test_what_the_data_directory_keeps_is_read_back_unchanged() -> None:
@@ -141,6 +143,13 @@ def test_what_the_data_directory_keeps_is_read_back_unchanged() -> None:
         (("meters",), {}, "meters"),
         (("market", "first_period_start"), "2026-12-01T00:00:00Z", "market.first_period_start"),
         (("market", "first_period_start"), 1_796_083_200, "market.first_period_start"),
+        # A time zone that is none, or a machine's own.
+        (("time_zone",), "Europe/Konstanz", "time_zone"),
+        (("time_zone",), "Europe", "time_zone"),
+        (("time_zone",), "", "time_zone"),
+        (("time_zone",), "../etc/passwd", "time_zone"),
+        (("time_zone",), "E/../../Europe/Berlin", "time_zone"),
+        (("time_zone",), "posix/Europe/Berlin", "time_zone"),
         # A time without offset.
         (("market", "first_period_start"), datetime(2026, 12, 1), "market.first_period_start"),  # noqa: DTZ001
         (("meters", 1, "valid_from"), datetime(2026, 12, 1), "meters.1.valid_from"),  # noqa: DTZ001
