@@ -54,6 +54,7 @@ LIMIT_W = 250_000  # Of each home's connection.
 LIMIT_TOLERANCE_WH = 200
 DEMO_FILE = "konstanz_registers_60min_2016-06_2016-10.csv"
 DEMO_NAME = "Demo"
+DEMO_TIME_ZONE = "Europe/Berlin"
 HOST_NAME = "Charging"
 TOKEN_NANO = MICRO_PER_TOKEN * NANO_PER_MICRO
 Progress = Callable[[str, int, int], None]
@@ -162,6 +163,7 @@ def config_of_shape(shape: RegistersShape, charging: ChargingPlan | None = None)
     exports_nano = sum(shape.export_wh.values()) * tariff.grid_export_per_kwh
     return CommunityConfig(
         name=DEMO_NAME,
+        time_zone=DEMO_TIME_ZONE,
         chain=ChainSection(clock="data"),
         market=MarketSection(
             first_period_start=first_at,
