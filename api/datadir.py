@@ -10,6 +10,8 @@ from pathlib import Path
 
 from api.errors import CommunityExists, NoCommunity, StorageFailed, WrongVersion
 from ledger.chain.wallet import Wallet
+from ledger.keccak import keccak256
+from ledger.units import GRID_OPERATOR, SUPPLIER
 
 FORMAT = "wattledger.data/1"
 DEMO = "demo"
@@ -19,6 +21,9 @@ _KEYS = "keys.json"
 _COMPLETE = "complete"
 _PART = ".part"
 PICTURE = "day.svg"
+# Names of demo wallets, besides `home-2` for the owner of account 2, and so on; all others drive.
+GRID_WALLET = "grid"  # Account 1's.
+OPERATOR_WALLET = "operator"  # A person with that role; the market's operator is the service.
 # What lies in a data directory besides its mark: first what says that the rest is whole.
 _CONTENTS = (
     _COMPLETE,
@@ -149,7 +154,7 @@ class DataDir:
     def keys(self) -> "KeyRing":
         """The keys of this directory; an empty ring where there are none yet."""
         with storage(self.path):
-            return KeyRing(self.path / _KEYS)
+            return KeyRing(self.path / _KEYS, for_demo=self.is_demo())
 
     def _check_format(self) -> None:
         found = self._mark().get("format", "unreadable")
@@ -172,8 +177,10 @@ class KeyRing:
     operator's keys belong in an encrypted keystore, and members' keys in their own wallets.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, for_demo: bool = False) -> None:
+        """`for_demo` makes the keys of people the published ones of a demo's wallets."""
         self._path = path
+        self._for_demo = for_demo
         self._keys: dict[str, str] = {}
         if path.exists():
             with our_file(path):
@@ -186,9 +193,13 @@ class KeyRing:
         """Makes the keys that are missing, and keeps them before anything uses them."""
         missing = [name for name in names if name not in self._keys]
         if missing:
-            self._keys.update({name: secrets.token_hex(32) for name in missing})
+            self._keys.update({name: self._new(name).hex() for name in missing})
             with storage(self._path):
                 _write_private(self._path, json.dumps(self._keys))
+
+    def _new(self, name: str) -> bytes:
+        wallet = demo_wallet_of(name) if self._for_demo else None
+        return secrets.token_bytes(32) if wallet is None else demo_secret(wallet)
 
     def __contains__(self, name: str) -> bool:
         return name in self._keys
@@ -203,6 +214,21 @@ class KeyRing:
     def wallet(self, name: str) -> Wallet:
         """A key as a wallet."""
         return Wallet(self.secret(name))
+
+
+def demo_secret(wallet: str) -> bytes:
+    """The key of a demo's wallet. It is published: in a demo anybody can be anybody."""
+    return keccak256(b"wattledger demo wallet: " + wallet.encode())
+
+
+def demo_wallet_of(key: str) -> str | None:
+    """Which wallet of a demo a key belongs to; None for those that only the service has."""
+    kind, _, name = key.partition(":")
+    if kind == "driver":
+        return name
+    if kind != "account" or name == str(SUPPLIER):
+        return None
+    return GRID_WALLET if name == str(GRID_OPERATOR) else f"home-{name}"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ledger.statement_file import statement_from_json
 from ledger.units import Address
 
 if TYPE_CHECKING:
-    from api.jobs.community import Contracts
+    from api.jobs.contracts import Contracts
 
 RECEIPT_FORMATS = "wattledger.receipt/"
 

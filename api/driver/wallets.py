@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from api.config import CommunityConfig
-from api.datadir import DataDir, our_file
+from api.datadir import DataDir, demo_secret, our_file
 from api.driver.answers import Market
 from api.errors import BadInput
 from ledger.chain import settlement_token
@@ -25,7 +25,9 @@ _PREFIX: Final = b"wattledger demo driver\n"
 
 
 class DemoWallets:
-    """Drivers' keys made of a data directory's own secret; kept nowhere, and always the same.
+    """Drivers' keys: a demo's published ones, else made of the directory's own secret.
+
+    They are kept nowhere, and always the same.
 
     Nothing is written: a service may hold the directory open.
     """
@@ -43,9 +45,12 @@ class DemoWallets:
         if config.chain.token is not None:
             raise BadInput(field=OPTION, rule="only where a trial's own token is used")
         self._owner = directory.keys().wallet(OWNER)
+        self._is_demo = directory.is_demo()
 
     def wallet(self, name: str) -> Wallet:
-        """The key of a driver."""
+        """The key of a driver; in a demo, that which a browser has under the name."""
+        if self._is_demo:
+            return Wallet(demo_secret(name))
         return Wallet(keccak256(_PREFIX + self._owner.private_key + name.encode()))
 
     def fill(self, chain: Chain, market: Market, driver: Address, needed_micro: int) -> bool:

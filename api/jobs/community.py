@@ -11,13 +11,16 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from api.clock import Clock
 from api.config import CommunityConfig
 from api.datadir import DataDir, KeyRing, our_file
 from api.errors import CommunityExists, NoCommunity
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
+from api.jobs.contracts import Contracts
 from api.jobs.meter_book import book_of_logs
 from api.jobs.opening import (
     DIRECTORY,
+    clock_of,
     database_failures_named,
     open_chain,
     open_database,
@@ -41,7 +44,7 @@ from ledger.outbox_states import Entry, Intent, Policy
 from ledger.outbox_store import OutboxStore
 from ledger.periods import Schedule
 from ledger.settlement_store import SettlementStore
-from ledger.units import Address, Hash32, from_unix_s
+from ledger.units import Address, Hash32, from_unix_s, to_unix_s
 from metering.meters import MeterBook
 from metering.store import ReadingStore
 
@@ -49,30 +52,8 @@ OPERATOR = "operator"
 CHARGING = "charging"  # Opens and closes charges for the hosts.
 SIGNERS = ("owner", OPERATOR, "registrar")
 ROLES = (*SIGNERS, CHARGING, "supplier", "grid_operator", "importer", "salt")
-NO_ESCROW = Address(bytes(20))  # Of communities that were made before there was one.
 BUMP_AFTER_S = 90  # A transaction that no block took by then is offered a higher fee.
 CHAIN_LAG_S = 60  # More than any sound node's clock is behind ours.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contracts:
-    """Where a community's contracts are."""
-
-    token: Address
-    registry: Address
-    market: Address
-    escrow: Address
-    from_block: int
-
-    @property
-    def has_escrow(self) -> bool:
-        """Whether drivers can put deposits down."""
-        return self.escrow != NO_ESCROW
-
-    @property
-    def followed(self) -> tuple[Address, ...]:
-        """Those whose events are followed."""
-        return (self.market, self.registry, *([self.escrow] if self.has_escrow else []))
 
 
 @dataclass(kw_only=True)
@@ -84,6 +65,7 @@ class Community:
     keys: KeyRing
     engine: Engine
     chain: Chain
+    clock: Clock  # The one source of this community's time.
     read_only: bool
     history: MarketHistory = field(default_factory=MarketHistory)
     _told_block: int = -1
@@ -106,6 +88,7 @@ class Community:
             keys=self.keys,
             engine=self.engine,
             chain=self.chain,
+            clock=self.clock,
             read_only=self.read_only,
             intake_guard=self.intake_guard,
             pause=pause,
@@ -173,14 +156,7 @@ class Community:
     @cached_property
     def contracts(self) -> Contracts:
         """The contracts' addresses, as they were noted when they were deployed."""
-        facts = self.settlements.facts()
-        return Contracts(
-            token=Address(bytes.fromhex(facts["token"])),
-            registry=Address(bytes.fromhex(facts["registry"])),
-            market=Address(bytes.fromhex(facts["market"])),
-            escrow=Address(bytes.fromhex(facts.get("escrow", NO_ESCROW.hex()))),
-            from_block=int(facts["from_block"]),
-        )
+        return Contracts.of(self.settlements.facts())
 
     @cached_property
     def market_config(self) -> MarketConfig:
@@ -197,16 +173,26 @@ class Community:
         """The market's rules."""
         return rules_of(self.market_config, sharing_of(self.config))
 
+    @cached_property
+    def is_demo(self) -> bool:
+        """Whether a demo made it, on a chain of its own: then its wallets' keys are published."""
+        return self.directory.is_demo() and isinstance(self.chain, EmbeddedChain)
+
+    @cached_property
+    def operators(self) -> frozenset[Address]:
+        """People who hold the operator's role besides the market's operator."""
+        return frozenset(
+            Address(bytes.fromhex(address.removeprefix("0x"))) for address in self.config.operators
+        )
+
     @property
     def reading_domain(self) -> Hash32:
         """EIP-712 domain that meters sign under."""
         return domain_separator(self.config.chain.chain_id, self.contracts.registry)
 
     def now_s(self) -> int:
-        """The community's time: the chain's where it follows the data, else the system's."""
-        if self.config.chain.clock == "data":
-            return self.chain.head().timestamp_s
-        return int(time.time())
+        """The community's time."""
+        return to_unix_s(self.clock.now())
 
     def next_block_from_s(self) -> int:
         """A time that the next block is surely not before: a node's clock may be behind ours."""
@@ -217,7 +203,7 @@ class Community:
 
     @staticmethod
     def system_now() -> datetime:
-        """The system's time, in whole seconds: what readings may not be ahead of."""
+        """The machine's time, whole seconds: for sign-in, and what readings may not be ahead of."""
         return system_now()
 
     def refresh(self) -> MarketHistory:
@@ -367,6 +353,7 @@ def open_parts(
         keys=keys,
         engine=engine,
         chain=chain,
+        clock=clock_of(config, chain),
         read_only=read_only,
     )
 

@@ -17,7 +17,7 @@ from api.config import (
     MeterSection,
     TariffSection,
 )
-from api.datadir import DataDir, storage
+from api.datadir import OPERATOR_WALLET, DataDir, demo_secret, storage
 from api.errors import BadInput
 from api.jobs.audit import AuditReport
 from api.jobs.audit_directory import audit_directory
@@ -38,6 +38,7 @@ from api.jobs.statements import statements_of_run, write_statement
 from api.jobs.verify import MarketFacts, verify_statement
 from ledger.chain.embedded import EmbeddedChain
 from ledger.errors import LedgerError
+from ledger.keccak import address_of, checksum_address
 from ledger.units import (
     DEPOSIT_BALANCE_NANO_MAX,
     FIRST_MEMBER,
@@ -182,6 +183,7 @@ def config_of_shape(shape: RegistersShape, charging: ChargingPlan | None = None)
         ]
         + hosts,
         chargers=chargers,
+        operators=[checksum_address(address_of(demo_secret(OPERATOR_WALLET)))],
         meters=[
             MeterSection.model_validate({"label": label, "account": account, "limit_w": LIMIT_W})
             for account, label in enumerate(shape.labels, start=FIRST_MEMBER)

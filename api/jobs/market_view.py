@@ -1,13 +1,15 @@
 """What the market says about itself and about an address, for whoever asks over HTTP."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from api.errors import NoMarket
-from api.jobs.community import Community, Contracts
+from api.jobs.community import Community
+from api.jobs.contracts import Contracts
 from ledger.chain.market import MarketReader
 from ledger.chain.market_values import MarketConfig, MarketTariff, Pending
-from ledger.units import FIRST_MEMBER, GRID_OPERATOR, AccountId, Address
+from ledger.units import FIRST_MEMBER, GRID_OPERATOR, AccountId, Address, to_unix_s
 
 
 class Role(StrEnum):
@@ -16,7 +18,7 @@ class Role(StrEnum):
     DRIVER = "driver"  # Anybody who is signed in.
     MEMBER = "member"  # Owns an account.
     HOST = "host"  # Of a charger.
-    OPERATOR = "operator"  # Of the market.
+    OPERATOR = "operator"  # Of the market, and who works for it.
     AUDITOR = "auditor"  # The grid operator, whose account is 1.
 
 
@@ -34,6 +36,8 @@ class MarketView:
     account_count: int
     next_period_start_s: int  # The first period that is not final.
     pending: Pending
+    now_at: datetime  # The community's time.
+    speed: int  # Seconds of it in a real one.
 
 
 class MarketDesk:
@@ -50,7 +54,8 @@ class MarketDesk:
         """
         community, reader = self._community, self._reader
         schedule = community.schedule
-        since_s = max(0, community.now_s() - schedule.first_period_start_s)
+        now_at = community.clock.now()
+        since_s = max(0, to_unix_s(now_at) - schedule.first_period_start_s)
         period_start_s = (
             schedule.first_period_start_s + since_s // schedule.period_s * schedule.period_s
         )
@@ -65,6 +70,8 @@ class MarketDesk:
             account_count=reader.account_count(),
             next_period_start_s=reader.next_period_start_s(),
             pending=reader.pending(),
+            now_at=now_at,
+            speed=community.clock.speed,
         )
 
     def accounts_of(self, address: Address) -> list[AccountId]:
@@ -80,7 +87,7 @@ class MarketDesk:
             roles.add(Role.MEMBER)
         if GRID_OPERATOR in accounts:
             roles.add(Role.AUDITOR)
-        if self._reader.operator() == address:
+        if address in self._community.operators or self._reader.operator() == address:
             roles.add(Role.OPERATOR)
         return roles
 

@@ -4,10 +4,14 @@ import json
 import random
 from pathlib import Path
 
+from api.datadir import demo_secret
+from api.driver.wallets import DemoWallets
 from api.jobs.community import open_community
+from api.jobs.market_view import MarketDesk, Role
 from ledger.chain.market import MarketReader
 from ledger.chain.replay import read_history
 from ledger.chain.settlement_token import TokenReader
+from ledger.keccak import address_of
 from ledger.units import NANO_PER_MICRO
 from ledger.words import balances_of_words, commitment
 
@@ -43,6 +47,23 @@ def test_the_markets_tokens_are_the_sum_of_its_balances(demo_home: Path) -> None
         )
         assert held_micro * NANO_PER_MICRO == sum(history.balances_nano)
         assert held_micro == history.deposited_micro()
+
+
+def test_everybody_in_a_demo_can_be_played_with_a_published_key(demo_home: Path) -> None:
+    with open_community(demo_home, read_only=True) as community:
+        assert community.is_demo
+        desk = MarketDesk(community)
+        history = read_history(community.chain, community.contracts.market)
+        owners = dict(enumerate(history.owners))
+        assert owners.pop(1) == address_of(demo_secret("grid"))
+        assert desk.roles_of(owners.pop(0)) == {Role.DRIVER}  # The supplier's key stays secret.
+        for account, owner in owners.items():
+            assert owner == address_of(demo_secret(f"home-{account}"))
+            assert desk.roles_of(owner) == {Role.DRIVER, Role.MEMBER}
+        operator = address_of(demo_secret("operator"))
+        assert desk.roles_of(operator) == {Role.DRIVER, Role.OPERATOR}
+        assert community.keys.wallet("operator").address != operator
+    assert DemoWallets(demo_home).wallet("anna").private_key == demo_secret("anna")
 
 
 def test_secrets_are_in_the_key_file_and_nowhere_else(demo_home: Path) -> None:
