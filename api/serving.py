@@ -7,6 +7,7 @@ from typing import Final
 from api.auth_store import AuthStore
 from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
+from api.jobs.running_time import let_time_run
 from api.jobs.settling import PACE_S, Settling
 from api.service import Service
 from api.sign_in import SignIn
@@ -26,6 +27,7 @@ async def serve_community(
     """
     from api.jobs.charging.runtime import Runtime  # noqa: PLC0415 (brings OCPP along)
 
+    let_time_run(community)
     async with (
         Runtime(community) as runtime,
         Settling(community, pace_s=settle_every_s) as settling,

@@ -1,12 +1,13 @@
-"""Opens what a community consists of: its database, its chain."""
+"""Opens what a community consists of: its database, its chain, its clock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from api.clock import ChainClock, Clock, NotBehindChain, SystemClock
 from api.config import CommunityConfig
 from api.datadir import DataDir
 from api.errors import BadInput, StorageFailed
@@ -77,6 +78,15 @@ def open_chain(
     )
 
 
+def clock_of(config: CommunityConfig, chain: Chain) -> Clock:
+    """The clock of a community whose chain is open."""
+    if config.chain.clock == "data":
+        return ChainClock(lambda: chain.head().timestamp_s)
+    if isinstance(chain, EmbeddedChain):
+        return NotBehindChain(lambda: chain.head().timestamp_s)
+    return SystemClock()
+
+
 @contextmanager
 def database_failures_named(url: str) -> Iterator[None]:
     """Turns what the database refuses into StorageFailed."""
@@ -88,5 +98,5 @@ def database_failures_named(url: str) -> Iterator[None]:
 
 
 def system_now() -> datetime:
-    """The system's time, in whole seconds."""
-    return datetime.now(UTC).replace(microsecond=0)
+    """The machine's time, in whole seconds."""
+    return SystemClock().now()

@@ -78,6 +78,8 @@ class MarketOut(Wire):
     accounts: int
     next_period_start: Instant
     pending: PendingOut | None
+    now: Instant = Field(description="The community's time: what people sign goes by it.")
+    speed: int = Field(description="Seconds of the community's time in a real one.")
     alarms: list[str] = Field(description="What holds the service up, in words.")
 
     @classmethod
@@ -125,6 +127,8 @@ class MarketOut(Wire):
             accounts=view.account_count,
             next_period_start=_instant(view.next_period_start_s),
             pending=_pending(view),
+            now=to_rfc3339(view.now_at),
+            speed=view.speed,
             alarms=list(alarms),
         )
 

@@ -31,16 +31,13 @@ from charging.ocpp.central_system import CentralSystem
 from charging.points import PointLink
 from charging.sessions import ChargeSession
 from charging.store import ChargingStore, Connection
-from ledger.chain.embedded import EmbeddedChain
 from ledger.errors import LedgerError
-from ledger.units import from_unix_s
 
 CHAIN_ROUND_S = 1.0
 SESSIONS_ROUND_S = 1.0
 REST_PER_WORK = 9  # However many sessions there are, attending takes a tenth of the time.
 UNFORESEEN = "internal_error"
 INTERVAL_S_DEFAULT = 10
-NS_PER_S = 10**9
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +53,7 @@ class Runtime:
     ) -> None:
         """`link` takes the place of the OCPP connections where charge points are elsewhere."""
         self._community = community
-        self.now = now or clock_of(community)
+        self.now = now or community.clock.now
         self._store = ChargingStore(community.engine)
         self._journal = Journal(self._store)
         self._owed = threading.Event()
@@ -216,24 +213,3 @@ class Runtime:
             self._trouble[loop] = code
         else:
             self._trouble.pop(loop, None)
-
-
-def clock_of(community: Community) -> Callable[[], datetime]:
-    """The time in which charges are served.
-
-    An embedded chain that follows data stands where the data ended: from there time goes on by
-    itself while it is served, for people and blocks alike. Any other embedded chain may be ahead of
-    the machine, because every block takes a second: what is heard is never older than the last.
-    """
-    chain = community.chain
-    if not isinstance(chain, EmbeddedChain):
-        return lambda: from_unix_s(community.now_s())
-    if community.config.chain.clock != "data":
-        return lambda: from_unix_s(max(community.now_s(), chain.head().timestamp_s))
-    stood_s, began_ns = chain.head().timestamp_s, time.monotonic_ns()
-
-    def running() -> datetime:
-        return from_unix_s(stood_s + (time.monotonic_ns() - began_ns) // NS_PER_S)
-
-    chain.follow_clock(running)
-    return running
