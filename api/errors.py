@@ -54,6 +54,22 @@ class StorageFailed(LedgerError):
 
 
 @dataclass(eq=False, kw_only=True)
+class KeystoreLocked(LedgerError):
+    """The keys are encrypted, and there is no password to open them with."""
+
+    code: ClassVar[str] = "keystore_locked"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class WrongPassword(LedgerError):
+    """The password does not open the keystore, or somebody changed the file."""
+
+    code: ClassVar[str] = "wrong_password"
+    keystore: str
+
+
+@dataclass(eq=False, kw_only=True)
 class BadInput(LedgerError):
     """A file or an argument that cannot be used."""
 

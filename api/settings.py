@@ -1,5 +1,6 @@
 """Settings from the environment (`WATTLEDGER_*`) and a `.env` file, read in this one place."""
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
@@ -19,6 +20,7 @@ class Settings(BaseSettings):
 
     data_dir: Path | None = None
     database_url: str | None = None  # sqlite:///… or postgresql+psycopg://…
+    password_file: Path | None = None  # Of the keystore.
     rpc_timeout_s: int = Field(default=30, ge=1)
     charger_password: SecretStr | None = None  # Of `simulate-charger`.
     wallet_password: SecretStr | None = None  # Of `charge`'s key file.
@@ -36,3 +38,9 @@ def read_settings() -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         raise BadInput(field=variable, rule=first["msg"]) from error
+
+
+def credentials_path() -> Path | None:
+    """Where systemd puts what `LoadCredential=` names, for the service alone."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(directory) if directory else None

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from api.datadir import storage
+from api.files import storage
 from ledger.clearing import clear_document
 
 

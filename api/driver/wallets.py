@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from api.config import CommunityConfig
-from api.datadir import DataDir, demo_secret, our_file
+from api.datadir import DataDir
 from api.driver.answers import Market
 from api.errors import BadInput
+from api.files import our_file
+from api.keys import demo_secret
 from ledger.chain import settlement_token
 from ledger.chain.errors import ChainUnavailable, ContractReverted, Refusal, TransactionRefused
 from ledger.chain.protocol import Chain

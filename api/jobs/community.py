@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 
 from api.clock import Clock
 from api.config import CommunityConfig
-from api.datadir import DataDir, KeyRing, our_file
+from api.datadir import DataDir
 from api.errors import CommunityExists, NoCommunity
+from api.files import our_file
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.contracts import Contracts
 from api.jobs.meter_book import book_of_logs
@@ -26,6 +27,7 @@ from api.jobs.opening import (
     open_database,
     system_now,
 )
+from api.keys import KeyRing
 from charging.escrow_history import ChainSession, EscrowHistory
 from charging.orders import SessionId
 from ledger.assignment import Rules
@@ -340,7 +342,7 @@ def open_parts(
     directory: DataDir, config: CommunityConfig, *, create: bool = False, read_only: bool = False
 ) -> Community:
     """Opens database and chain of a data directory."""
-    keys = directory.keys()
+    keys = directory.keys(encrypted=config.chain.rpc is not None)
     engine = open_database(directory, read_only=read_only)
     try:
         chain = open_chain(directory, config, create=create, read_only=read_only)
@@ -359,15 +361,20 @@ def open_parts(
 
 
 @contextmanager
-def open_community(path: Path, *, read_only: bool = False) -> Iterator[Community]:
+def open_community(
+    path: Path, *, read_only: bool = False, password_file: Path | None = None
+) -> Iterator[Community]:
     """Opens the community of a data directory, for one job.
+
+    Args:
+        password_file: holds the keystore's password; else it is looked for when a key is needed.
 
     Raises:
         NoCommunity, WrongVersion: there is none, or another version made it.
         DataDirectoryInUse: another process writes to it.
         StorageFailed, ChainUnavailable: disk, database or chain refuse.
     """
-    directory = DataDir(path)
+    directory = DataDir(path, password_file=password_file)
     directory.require()
     community = open_parts(directory, stored_config(directory), read_only=read_only)
     try:

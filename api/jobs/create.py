@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from api.config import AccountSection, CommunityConfig, MeterSection
-from api.datadir import DataDir, KeyRing
+from api.datadir import DataDir
 from api.errors import BadConfig
 from api.jobs.community import (
     CHARGING,
@@ -15,6 +15,7 @@ from api.jobs.community import (
     stored_config,
 )
 from api.jobs.opening import database_failures_named
+from api.keys import KeyRing
 from charging.orders import charger_id_of
 from ledger.chain import escrow as escrow_calls
 from ledger.chain import market_calls, settlement_token
@@ -32,22 +33,29 @@ Progress = Callable[[str, int, int], None]
 
 
 def create_community(
-    path: Path, config: CommunityConfig, *, progress: Progress, for_demo: bool = False
+    path: Path,
+    config: CommunityConfig,
+    *,
+    progress: Progress,
+    for_demo: bool = False,
+    password_file: Path | None = None,
 ) -> Community:
     """Makes a data directory and everything on the chain; run again, it goes on where it stopped.
+
+    Behind an endpoint the keys are kept in an encrypted keystore.
 
     Raises:
         CommunityExists: the directory holds one already.
         BadConfig: what the contract would refuse.
         LedgerError: chain or disk refuse.
     """
-    directory = DataDir(path)
+    directory = DataDir(path, password_file=password_file)
     directory.create(config.model_dump_json(), for_demo=for_demo)
     if stored_config(directory) != config:
         raise BadConfig(
             file=str(path), field="config", rule="an interrupted making had another configuration"
         )
-    keys = directory.keys()
+    keys = directory.keys(encrypted=config.chain.rpc is not None)
     keys.make([*ROLES, *trial_keys(config)])
     community = open_parts(directory, config, create=True)
     try:

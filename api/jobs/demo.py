@@ -17,8 +17,9 @@ from api.config import (
     MeterSection,
     TariffSection,
 )
-from api.datadir import OPERATOR_WALLET, DataDir, demo_secret, storage
+from api.datadir import DataDir
 from api.errors import BadInput
+from api.files import storage
 from api.jobs.audit import AuditReport
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community, stored_config
@@ -36,6 +37,7 @@ from api.jobs.opening import LEAD_S, empty_database
 from api.jobs.settle import Settled, SettlementLoop
 from api.jobs.statements import statements_of_run, write_statement
 from api.jobs.verify import MarketFacts, verify_statement
+from api.keys import OPERATOR_WALLET, demo_secret
 from ledger.chain.embedded import EmbeddedChain
 from ledger.errors import LedgerError
 from ledger.keccak import address_of, checksum_address

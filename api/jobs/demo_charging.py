@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 
 from api.config import DAY_S, ChargerSection, PlaceSection
-from api.datadir import storage
 from api.errors import BadInput
+from api.files import storage
 from api.jobs.charging.runtime import Runtime
 from api.jobs.community import Community
 from api.jobs.demo_clock import DemoClock

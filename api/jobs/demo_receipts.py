@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 
-from api.datadir import write_whole
+from api.files import write_whole
 from api.jobs.charging.receipts import Receipts
 from api.jobs.community import Community
 from api.jobs.demo_charging import ChargingResult

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.datadir import storage, write_whole
 from api.errors import BadInput
+from api.files import storage, write_whole
 from api.jobs.bundle_fields import bytes_of, hex_of
 from api.jobs.chain_rules import SharingRules
 from api.jobs.charging_bundle import charging_from_json, charging_to_json

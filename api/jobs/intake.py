@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.datadir import storage
+from api.files import storage
 from api.jobs.community import Community
 from api.jobs.create import meter_key
 from ledger.errors import BadSignature

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from api.datadir import write_whole
+from api.files import write_whole
 from api.jobs.community import Community
 from api.jobs.meter_book import meters_of
 from ledger.merkle import StandardTree

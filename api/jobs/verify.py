@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from api.datadir import storage
+from api.files import storage
 from api.jobs.chain_rules import SharingRules, rules_of
 from api.jobs.meter_book import book_of_logs, meters_of
 from ledger.chain.errors import BadAbiValue, ContractReverted

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from api.datadir import DataDir, demo_secret
+from api.datadir import DataDir
+from api.keys import demo_secret
 from ledger.keccak import address_of, checksum_address, keccak256
 
 PEOPLE = {

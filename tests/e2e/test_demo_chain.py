@@ -4,10 +4,10 @@ import json
 import random
 from pathlib import Path
 
-from api.datadir import demo_secret
 from api.driver.wallets import DemoWallets
 from api.jobs.community import open_community
 from api.jobs.market_view import MarketDesk, Role
+from api.keys import demo_secret
 from ledger.chain.market import MarketReader
 from ledger.chain.replay import read_history
 from ledger.chain.settlement_token import TokenReader
