@@ -167,6 +167,33 @@ def plan(assignment: Assignment, secret: bytes) -> SettlementPlan:
     return plan_salted(assignment, derive_salts(secret, assignment))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodClearing:
+    """All windows of a period cleared: what neighbours traded, before anything is netted."""
+
+    prices: tuple[WindowPrice, ...]
+    totals: tuple[WindowTotals, ...]
+    rows: tuple[tuple[StatementRow, ...], ...]  # Dense from account 0.
+    amounts_nano: tuple[int, ...]  # The same.
+
+
+def clear_period(assignment: Assignment) -> PeriodClearing:
+    """Clears every window of a period.
+
+    Raises:
+        LedgerError: a window cannot be cleared (see ledger/clearing).
+    """
+    uncovered = uncovered_accounts(assignment)
+    windows = range(assignment.schedule.period_windows)
+    cleared = [_clear_window(assignment, window, uncovered) for window in windows]
+    return PeriodClearing(
+        prices=tuple(_window_price(assignment.tariff, window) for window in cleared),
+        totals=tuple(_window_totals(window) for window in cleared),
+        rows=tuple(_rows(assignment, cleared, uncovered)),
+        amounts_nano=tuple(_amounts_nano(assignment, cleared)),
+    )
+
+
 def plan_salted(assignment: Assignment, salts: RunSalts) -> SettlementPlan:
     """Clears every window of a period and nets the run against what was applied before.
 
@@ -175,16 +202,12 @@ def plan_salted(assignment: Assignment, salts: RunSalts) -> SettlementPlan:
         DebitCapExceeded, BalanceTooLarge: the contract would refuse.
         LedgerError: a window cannot be cleared (see ledger/clearing).
     """
-    uncovered = uncovered_accounts(assignment)
-    windows = range(assignment.schedule.period_windows)
-    cleared = [_clear_window(assignment, window, uncovered) for window in windows]
-    rows = _rows(assignment, cleared, uncovered)
-    amounts_nano = _amounts_nano(assignment, cleared)
-    shortfalls_nano = _shortfalls_nano(assignment, amounts_nano)
+    cleared = clear_period(assignment)
+    shortfalls_nano = _shortfalls_nano(assignment, cleared.amounts_nano)
     results = tuple(
         AccountResult(
-            rows=rows[account],
-            amount_nano=amounts_nano[account],
+            rows=cleared.rows[account],
+            amount_nano=cleared.amounts_nano[account],
             applied_before_nano=state.applied_nano,
             shortfall_nano=shortfalls_nano[account],
             salt=salts.accounts[account],
@@ -196,8 +219,8 @@ def plan_salted(assignment: Assignment, salts: RunSalts) -> SettlementPlan:
         period_start_s=assignment.period_start_s,
         run=assignment.run,
         cutoff_at_s=assignment.cutoff_at_s,
-        prices=tuple(_window_price(assignment.tariff, window) for window in cleared),
-        totals=tuple(_window_totals(window) for window in cleared),
+        prices=cleared.prices,
+        totals=cleared.totals,
         totals_salt=salts.totals,
         results=results,
     )
