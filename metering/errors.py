@@ -13,6 +13,7 @@
     │   ├── EmptyFile           empty_file
     │   ├── MissingColumn       missing_column
     │   ├── BadRow              bad_row
+    │   ├── TooManyReadings     too_large
     │   └── UnknownFormat       unknown_format
     └── about a register of meters
         └── OverlappingTerms    overlapping_terms
@@ -117,6 +118,15 @@ class BadRow(LedgerError):
 
     code: ClassVar[str] = "bad_row"
     rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class TooManyReadings(LedgerError):
+    """A request with more readings than one may have; send them in several."""
+
+    code: ClassVar[str] = "too_large"
+    count: int
+    count_max: int
 
 
 @dataclass(eq=False, kw_only=True)
