@@ -8,7 +8,6 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -27,20 +26,18 @@ from api.errors import (
     TimedOut,
     TooLarge,
 )
+from api.facts import detail_of, json_of
 from ledger.errors import LedgerError
-from ledger.units import to_rfc3339
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:wattledger:problem:"
 RETRY_AFTER_S: Final = 5
-SAFE_INTEGER_MAX: Final = 2**53 - 1  # What every JSON reader keeps exactly (RFC 8259, section 6).
 OUR_FAULT: Final = 500
 BODY_BYTES_MAX: Final = 2**20  # Of a request.
 BODY_S: Final = 20  # To send it in.
 FIELDS_SHOWN: Final = 20
 _NAME = re.compile(r"[A-Za-z0-9_\-]{1,40}")
 _RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "errors"})
-_AS_TEXT = ("_micro", "_nano", "_micro_min", "nonce")
 
 STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "bad_input": 422,
@@ -94,21 +91,13 @@ def problem_of(error: LedgerError) -> dict[str, object]:
         "code": error.code,
     }
     if status < OUR_FAULT:
-        document["detail"] = _detail_of(error)
+        document["detail"] = detail_of(error)
         document.update(
-            (name, _json_of(name, fact))
+            (name, json_of(name, fact))
             for name, fact in error.facts().items()
             if name not in _RESERVED
         )
     return document
-
-
-def _detail_of(error: LedgerError) -> str:
-    """The facts in one line; what is the rule needs no name."""
-    facts = error.facts()
-    rule = str(facts.pop("rule", ""))
-    named = ", ".join(f"{name}={_json_of(name, fact)}" for name, fact in facts.items())
-    return ": ".join(filter(None, [named, rule]))
 
 
 def title_of(kind: type[LedgerError]) -> str:
@@ -156,19 +145,6 @@ def _response(
     return Response(
         body, status_code=status_of(error), media_type=MEDIA_TYPE, headers=dict(headers)
     )
-
-
-def _json_of(name: str, fact: object) -> object:
-    if isinstance(fact, bool) or fact is None:
-        return fact
-    if isinstance(fact, int):
-        as_text = name.endswith(_AS_TEXT) or abs(fact) > SAFE_INTEGER_MAX
-        return str(fact) if as_text else int(fact)
-    if isinstance(fact, datetime):
-        return to_rfc3339(fact)
-    if isinstance(fact, bytes):
-        return "0x" + fact.hex()
-    return str(fact)
 
 
 async def _on_ledger_error(_request: Request, error: LedgerError) -> Response:
