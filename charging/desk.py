@@ -58,6 +58,8 @@ class SessionView:
     tariff: ChargeTariff
     vat_bps: int
     deposit_micro: int
+    stops_at_micro: int  # The deposit's guard stops the charge when it costs about this much.
+    interval_s: int  # Between two values of its meter; what is much older is stale.
     energy_wh: int
     power_w: int | None  # As last measured; None: unknown.
     measured_at: datetime | None  # By the charger's meter; None before its first value.
@@ -88,6 +90,7 @@ class ConnectorView:
     tariff_until: datetime | None  # When a time-of-day table changes it.
     vat_bps: int
     deposit_micro_min: int
+    interval_s: int  # Between two values of its meter.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,60 @@ class ChargePointView:
     online: bool
     last_contact_at: datetime | None
     connectors: tuple[ConnectorView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargerIncome:
+    """What one charger took in for its host, of charges that were paid."""
+
+    charge_point_id: str
+    connector_id: int
+    sessions: int
+    energy_wh: int
+    paid_micro: int
+    credit_micro: int  # Waits at the charger, on the chain, to be paid to its host.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostIncome:
+    """What a host's chargers took in."""
+
+    chargers: tuple[ChargerIncome, ...]
+    claimable_micro: int  # Could not be pushed to the host, and waits to be claimed.
+
+    @property
+    def sessions(self) -> int:
+        """Charges that were paid."""
+        return sum(charger.sessions for charger in self.chargers)
+
+    @property
+    def energy_wh(self) -> int:
+        """Of all chargers."""
+        return sum(charger.energy_wh for charger in self.chargers)
+
+    @property
+    def paid_micro(self) -> int:
+        """Of all chargers."""
+        return sum(charger.paid_micro for charger in self.chargers)
+
+    @property
+    def credit_micro(self) -> int:
+        """Of all chargers."""
+        return sum(charger.credit_micro for charger in self.chargers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFilter:
+    """Which sessions are looked for; without anything, all."""
+
+    charge_point_id: str | None = None
+    live: bool = False  # Only those that have not ended.
+    paid: bool = False  # Only those that were closed.
+    created_from: datetime | None = None
+    created_until: datetime | None = None  # Not including.
+
+
+EVERY_SESSION = SessionFilter()
 
 
 class ChargingDesk(Protocol):
@@ -126,9 +183,20 @@ class ChargingDesk(Protocol):
         ...
 
     async def sessions_of(
-        self, who: Address | None, *, limit: int, before: str | None
+        self,
+        who: Address | None,
+        *,
+        limit: int,
+        before: str | None,
+        where: SessionFilter = EVERY_SESSION,
     ) -> tuple[Sequence[SessionView], str | None]:
         """Sessions that somebody drives or hosts (None: all), newest first, and a cursor."""
+        ...
+
+    async def income_of(
+        self, host: Address, created_from: datetime | None, created_until: datetime | None
+    ) -> HostIncome:
+        """What somebody's chargers took in, of sessions that were created in a time."""
         ...
 
     async def stop(self, session_id: SessionId) -> SessionView: ...

@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from charging.desk import SessionState
 from charging.orders import ChargeOrder, ChargeRecord, ChargerId, SessionId
-from charging.sessions import ChargeSession, Evidence, id_token_of
+from charging.sessions import ChargeSession, Evidence, PaidCharge, id_token_of
 from charging.tariffs import ChargeTariff
 from ledger.units import Address, Hash32
 
@@ -244,6 +244,17 @@ def session_of(row: Any) -> ChargeSession:
         refunded_micro=_number(row["refunded_micro"]),
         open_tx=None if row["open_tx"] is None else Hash32(row["open_tx"]),
         close_tx=None if row["close_tx"] is None else Hash32(row["close_tx"]),
+    )
+
+
+def paid_charge_of(row: Any) -> PaidCharge:
+    """What the row of a closed session brought its host."""
+    record = _of_json(row.record_json, ChargeRecord)
+    return PaidCharge(
+        charge_point_id=row.charge_point_id,
+        connector_id=row.connector_id,
+        energy_wh=0 if record is None else record.energy_wh,
+        paid_micro=_number(row.paid_micro) or 0,
     )
 
 

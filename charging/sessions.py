@@ -95,6 +95,16 @@ class ChargeSession:
         return (self.opened_s or self.created_s) + SESSION_S_MAX - SESSION_MARGIN_S
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidCharge:
+    """What a charge that was closed brought its host."""
+
+    charge_point_id: str
+    connector_id: int
+    energy_wh: int
+    paid_micro: int
+
+
 def id_token_of(session_id: SessionId) -> str:
     """A session's token; it tells nothing about the driver."""
     return b32encode(keccak256(b"token" + session_id)).decode()[:TOKEN_CHARS]

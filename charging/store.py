@@ -1,6 +1,6 @@
 """Sessions in the database, with what their drivers signed and what proved them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 from sqlalchemy import (
@@ -15,7 +15,7 @@ from sqlalchemy import (
     update,
 )
 
-from charging.desk import ENDED, SessionState
+from charging.desk import ENDED, EVERY_SESSION, SessionFilter, SessionState
 from charging.messages_store import Messages, Transaction
 from charging.orders import SessionId, TopUp
 from charging.places_store import Places, PointState
@@ -23,11 +23,12 @@ from charging.session_rows_store import (
     ChargeSessionRow,
     SignedRecordRow,
     TopUpRow,
+    paid_charge_of,
     session_of,
     session_values,
 )
-from charging.sessions import ChargeSession
-from ledger.units import Address, Hash32
+from charging.sessions import LIVE, ChargeSession, PaidCharge
+from ledger.units import Address, Hash32, to_unix_s
 
 __all__ = ["ChargingStore", "Connection", "Engine", "PointState", "Transaction"]
 
@@ -159,15 +160,36 @@ class ChargingStore:
         return [session_of(row) for row in rows]
 
     def page(
-        self, connection: Connection, who: Address | None, *, limit: int, before: int | None
+        self,
+        connection: Connection,
+        who: Address | None,
+        *,
+        limit: int,
+        before: int | None,
+        where: SessionFilter = EVERY_SESSION,
     ) -> list[ChargeSession]:
         """Sessions that somebody drives or hosts, newest first, older than `before`."""
-        query = select(SESSION).order_by(SESSION.c.number.desc()).limit(limit)
+        query = select(SESSION).where(*_conditions(where))
         if who is not None:
             query = query.where(or_(SESSION.c.driver == who, SESSION.c.host == who))
         if before is not None:
             query = query.where(SESSION.c.number < before)
+        query = query.order_by(SESSION.c.number.desc()).limit(limit)
         return [session_of(row) for row in connection.execute(query).mappings()]
+
+    def paid_to(
+        self, connection: Connection, host: Address, where: SessionFilter
+    ) -> Iterator[PaidCharge]:
+        """What charges brought a host, one after the other."""
+        columns = (
+            SESSION.c.charge_point_id,
+            SESSION.c.connector_id,
+            SESSION.c.record_json,
+            SESSION.c.paid_micro,
+        )
+        query = select(*columns).where(SESSION.c.host == host, *_conditions(where))
+        for row in connection.execute(query):
+            yield paid_charge_of(row)
 
     def _one(self, connection: Connection, *where: ColumnElement[bool]) -> ChargeSession | None:
         query = select(SESSION).where(*where)
@@ -225,3 +247,17 @@ class ChargingStore:
         connection.execute(delete(SIGNED).where(SIGNED.c.session_id == session_id))
         for digest in digests:
             connection.execute(insert(SIGNED).values(digest=digest, session_id=session_id))
+
+
+def _conditions(where: SessionFilter) -> Iterator[ColumnElement[bool]]:
+    """What a session that is looked for fulfils."""
+    if where.charge_point_id is not None:
+        yield SESSION.c.charge_point_id == where.charge_point_id
+    if where.live:
+        yield SESSION.c.state.in_([state.value for state in LIVE])
+    if where.paid:
+        yield SESSION.c.state == SessionState.CLOSED.value
+    if where.created_from is not None:
+        yield SESSION.c.created_s >= to_unix_s(where.created_from)
+    if where.created_until is not None:
+        yield SESSION.c.created_s < to_unix_s(where.created_until)

@@ -1,9 +1,10 @@
 """Receipts of charges: as a file for programs, as a page for people."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from api.deps import SESSION_READER, ServiceDep
@@ -16,6 +17,15 @@ from charging.errors import UnknownSession, WrongState
 
 router = APIRouter(tags=["charging"], route_class=JsonRoute)
 VARY = {"Vary": "Accept"}
+
+
+class Form(StrEnum):
+    """How a receipt is given."""
+
+    JSON = "json"
+    HTML = "html"
+
+
 EXAMPLE: Mapping[str, object] = {
     "format": "wattledger.receipt/1",
     "chain_id": 1337,
@@ -48,9 +58,12 @@ async def get_receipt(
     view: Annotated[SessionView, Depends(SESSION_READER)],
     service: ServiceDep,
     accept: Annotated[str, Header(max_length=1_000)] = "*/*",
+    form: Annotated[
+        Form | None, Query(alias="format", description="As `Accept` says, if not given.")
+    ] = None,
 ) -> Response:
     """Give the receipt of a session that has ended."""
     receipt = await service.desk.receipt(view.session_id)
-    if prefers_html(accept):
+    if form is Form.HTML or (form is None and prefers_html(accept)):
         return HTMLResponse(receipt_page(receipt, view), headers=VARY)
     return JSONResponse(receipt, headers=VARY)

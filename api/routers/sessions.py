@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.deps import (
@@ -18,10 +18,11 @@ from api.deps import (
 from api.errors import BadInput, NotAllowed, NotAuthenticated
 from api.openapi import failures, merged
 from api.paging import LIMIT_DEFAULT, Cursor, Limit
+from api.routers.chargers import ID_CHARS_MAX
 from api.routers.json_route import JsonRoute
 from api.schemas.sessions import PlaceIn, SessionOut, SessionsOut, TopUpIn
 from api.session_events import LastSeen, events_of, unheard_session
-from charging.desk import SessionView
+from charging.desk import SessionFilter, SessionView
 from charging.errors import (
     BadTariff,
     ChargerBusy,
@@ -43,6 +44,8 @@ router = APIRouter(tags=["charging"], route_class=JsonRoute)
 ReadableSession = Annotated[SessionView, Depends(SESSION_READER)]
 StoppableSession = Annotated[SessionView, Depends(SESSION_STOPPER)]
 OwnSession = Annotated[SessionView, Depends(SESSION_DRIVER)]
+AtChargePoint = Annotated[str | None, Query(max_length=ID_CHARS_MAX, examples=["CP1"])]
+OnlyLive = Annotated[bool, Query(description="Only those that have not ended.")]
 OF_A_SESSION = failures(NotAuthenticated, NotAllowed, UnknownSession, BadInput)
 
 
@@ -82,10 +85,21 @@ async def post_session(body: PlaceIn, response: Response, service: ServiceDep) -
 
 @router.get("/sessions", responses=failures(NotAuthenticated, BadInput))
 async def get_sessions(
-    caller: CallerDep, service: ServiceDep, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+    *,
+    caller: CallerDep,
+    service: ServiceDep,
+    charge_point_id: AtChargePoint = None,
+    live: OnlyLive = False,
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
 ) -> SessionsOut:
     """List the sessions that I drove or hosted, newest first."""
-    views, following = await service.desk.sessions_of(caller.address, limit=limit, before=cursor)
+    views, following = await service.desk.sessions_of(
+        caller.address,
+        limit=limit,
+        before=cursor,
+        where=SessionFilter(charge_point_id=charge_point_id, live=live),
+    )
     return SessionsOut(items=[SessionOut.of(each) for each in views], next=following)
 
 

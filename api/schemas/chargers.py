@@ -51,6 +51,7 @@ class ConnectorOut(Wire):
     tariff_until: Instant | None
     vat_bps: int
     deposit_micro_min: Amount
+    interval_s: int
 
     @classmethod
     def of(cls, view: ConnectorView) -> Self:
@@ -66,6 +67,7 @@ class ConnectorOut(Wire):
             tariff_until=instant_if_any(view.tariff_until),
             vat_bps=view.vat_bps,
             deposit_micro_min=str(view.deposit_micro_min),
+            interval_s=view.interval_s,
         )
 
 

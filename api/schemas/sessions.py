@@ -118,6 +118,8 @@ class SessionOut(Wire):
     tariff: TariffOut
     vat_bps: int
     deposit_micro: Amount
+    stops_at_micro: Amount = Field(description="The charge is stopped at about this cost.")
+    interval_s: int = Field(description="Between two values of the charger's meter.")
     energy_wh: int
     power_w: int | None
     measured_at: Instant | None
@@ -147,6 +149,8 @@ class SessionOut(Wire):
             tariff=TariffOut.of(view.tariff),
             vat_bps=view.vat_bps,
             deposit_micro=str(view.deposit_micro),
+            stops_at_micro=str(view.stops_at_micro),
+            interval_s=view.interval_s,
             energy_wh=view.energy_wh,
             power_w=view.power_w,
             measured_at=instant_if_any(view.measured_at),

@@ -9,9 +9,13 @@ from typing import Any
 from api.errors import BadInput
 from charging.desk import (
     ENDED,
+    EVERY_SESSION,
     ChargePointView,
+    ChargerIncome,
     ConnectorView,
+    HostIncome,
     Permit,
+    SessionFilter,
     SessionState,
     SessionView,
 )
@@ -26,6 +30,7 @@ from charging.errors import (
     UnknownSession,
     WrongState,
 )
+from charging.guard import Guard
 from charging.orders import ChargeOrder, ChargerId, SessionId, TopUp, charger_id_of
 from charging.points import Availability
 from charging.tariffs import ChargeTariff, cost_micro_down, split
@@ -37,7 +42,10 @@ TARIFF = ChargeTariff(
     energy_per_kwh=390_000, start_fee=500_000, time_per_hour=0, idle_per_hour=2_400_000
 )
 DEPOSIT_MICRO_MIN = 1_000_000
+INTERVAL_S = 10
+POWER_W = 11_000
 VAT_BPS = 1_900
+GUARD = Guard(tariff=TARIFF, power_w=POWER_W, interval_s=INTERVAL_S)
 LATEST_S = 2**37  # Beyond what a calendar can show.
 
 
@@ -75,12 +83,13 @@ class MemoryDesk:
             charger_id=charger_id,
             availability=Availability.AVAILABLE,
             busy=self._busy(charger_id),
-            power_w=11_000,
+            power_w=POWER_W,
             host=self.hosts[name],
             tariff=TARIFF,
             tariff_until=None,
             vat_bps=VAT_BPS,
             deposit_micro_min=DEPOSIT_MICRO_MIN,
+            interval_s=INTERVAL_S,
         )
 
     def _busy(self, charger_id: ChargerId) -> bool:
@@ -150,6 +159,8 @@ class MemoryDesk:
             tariff=order.tariff,
             vat_bps=VAT_BPS,
             deposit_micro=order.deposit_micro,
+            stops_at_micro=max(0, order.deposit_micro - GUARD.reserve_micro),
+            interval_s=INTERVAL_S,
             energy_wh=0,
             power_w=None,
             measured_at=None,
@@ -172,15 +183,50 @@ class MemoryDesk:
         return self.views[session_id]
 
     async def sessions_of(
-        self, who: Address | None, *, limit: int, before: str | None
+        self,
+        who: Address | None,
+        *,
+        limit: int,
+        before: str | None,
+        where: SessionFilter = EVERY_SESSION,
     ) -> tuple[Sequence[SessionView], str | None]:
-        mine = [view for view in self.views.values() if who in {None, view.driver, view.host}]
+        mine = [
+            view
+            for view in self.views.values()
+            if who in {None, view.driver, view.host} and _fits(view, where)
+        ]
         mine.reverse()
         if before is not None and not before.isdecimal():
             raise BadInput(field="cursor", rule="is not one that a page gave")
         start = 0 if before is None else int(before)
         following = str(start + limit) if start + limit < len(mine) else None
         return mine[start : start + limit], following
+
+    async def income_of(
+        self, host: Address, created_from: datetime | None, created_until: datetime | None
+    ) -> HostIncome:
+        where = SessionFilter(paid=True, created_from=created_from, created_until=created_until)
+        mine = [view for view in self.views.values() if view.host == host and _fits(view, where)]
+        return HostIncome(
+            chargers=tuple(
+                ChargerIncome(
+                    charge_point_id=name,
+                    connector_id=number,
+                    sessions=len(paid),
+                    energy_wh=sum(view.energy_wh for view in paid),
+                    paid_micro=sum(view.paid_micro or 0 for view in paid),
+                    credit_micro=0,
+                )
+                for name in sorted(name for name, its in self.hosts.items() if its == host)
+                for number in (1, 2)
+                for paid in [[view for view in mine if self._is_at(view, name, number)]]
+            ),
+            claimable_micro=0,
+        )
+
+    @staticmethod
+    def _is_at(view: SessionView, name: str, number: int) -> bool:
+        return (view.charge_point_id, view.connector_id) == (name, number)
 
     async def stop(self, session_id: SessionId) -> SessionView:
         view = await self.view(session_id)
@@ -289,3 +335,14 @@ class MemoryDesk:
             paid_micro=money.paid_micro,
             refunded_micro=money.refunded_micro,
         )
+
+
+def _fits(view: SessionView, where: SessionFilter) -> bool:
+    """Whether a session is looked for."""
+    return (
+        where.charge_point_id in {None, view.charge_point_id}
+        and not (where.live and view.state in ENDED)
+        and not (where.paid and view.state is not SessionState.CLOSED)
+        and (where.created_from is None or view.created_at >= where.created_from)
+        and (where.created_until is None or view.created_at < where.created_until)
+    )

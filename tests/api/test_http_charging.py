@@ -91,6 +91,7 @@ def test_chargers_show_place_state_and_the_tariff_to_sign(world: World) -> None:
         "tariff_until": None,
         "vat_bps": 1_900,
         "deposit_micro_min": "1000000",
+        "interval_s": 10,
     }
 
 
@@ -138,6 +139,8 @@ def test_a_signed_order_opens_a_session_without_signing_in(world: World) -> None
         "tariff": TARIFF_JSON,
         "vat_bps": 1_900,
         "deposit_micro": "20000000",
+        "stops_at_micro": "19925276",  # Less 40 s of 11 kW and of idling, and a Wh, rounded up.
+        "interval_s": 10,
         "energy_wh": 0,
         "power_w": None,
         "measured_at": None,
@@ -381,6 +384,24 @@ def test_i_see_my_own_sessions_newest_first_in_pages(world: World) -> None:
     assert [item["driver"] for item in hosted["items"]] == [checksum_address(other.address)]
 
 
+def test_i_find_the_charge_that_runs_at_a_charger(world: World) -> None:
+    headers = world.as_(world.driver)
+    ended_one = world.place()
+    world.end_all()
+    at_one = world.place()
+    at_two = world.place(charger_id=charger_id_of("CP2", 1))
+
+    def found(query: str) -> list[str]:
+        page = world.client.get(f"/v1/sessions?{query}", headers=headers).json()
+        return [item["session_id"] for item in page["items"]]
+
+    assert found("live=true") == [at_two, at_one]
+    assert found("charge_point_id=CP1") == [at_one, ended_one]
+    assert found("charge_point_id=CP1&live=true") == [at_one]
+    assert found("charge_point_id=CP9") == []
+    problem(world.client.get("/v1/sessions?live=2", headers=headers), 422, "bad_input")
+
+
 @pytest.mark.parametrize("session_id", ["0x12", "12", "0x" + "g" * 64, "0x" + "00" * 33])
 def test_what_is_no_session_id_is_refused(world: World, session_id: str) -> None:
     headers = world.as_(world.driver)
@@ -511,6 +532,16 @@ def test_what_is_preferred_is_given(world: World, accept: str, kind: str) -> Non
     url, headers = ended(world)
     response = world.client.get(url, headers={**headers, "Accept": accept})
     assert response.headers["content-type"].startswith(kind)
+
+
+def test_a_link_names_the_form_of_a_receipt(world: World) -> None:
+    url, headers = ended(world)
+    html, json_ = ({**headers, "Accept": kind} for kind in ("application/json", "text/html"))
+    page = world.client.get(f"{url}?format=html", headers=html)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    file = world.client.get(f"{url}?format=json", headers=json_)
+    assert file.json()["format"] == "wattledger.receipt/1"
+    problem(world.client.get(f"{url}?format=pdf", headers=headers), 422, "bad_input")
 
 
 def test_there_is_no_receipt_before_the_end(world: World) -> None:

@@ -11,11 +11,20 @@ from api.errors import BadInput
 from api.jobs.charging.bulletin import Bulletin
 from api.jobs.charging.chargers import ChargerBook
 from api.jobs.charging.escrow_side import EscrowSide
+from api.jobs.charging.income import income_of
 from api.jobs.charging.placing import OrderDesk, Placed
 from api.jobs.charging.receipts import Receipts
 from api.jobs.charging.signatures import is_signed_by
 from api.jobs.charging.views import Views
-from charging.desk import ChargePointView, Permit, SessionState, SessionView
+from charging.desk import (
+    EVERY_SESSION,
+    ChargePointView,
+    HostIncome,
+    Permit,
+    SessionFilter,
+    SessionState,
+    SessionView,
+)
 from charging.errors import ChargerBusy, FundsMissing, OrderUsed, UnknownSession, WrongState
 from charging.journal import Journal
 from charging.orders import ChargeOrder, SessionId, TopUp
@@ -140,14 +149,28 @@ class Desk:
         return self._store.run(lambda connection: self._store.session(connection, session_id))
 
     async def sessions_of(
-        self, who: Address | None, *, limit: int, before: str | None
+        self,
+        who: Address | None,
+        *,
+        limit: int,
+        before: str | None,
+        where: SessionFilter = EVERY_SESSION,
     ) -> tuple[Sequence[SessionView], str | None]:
         """Sessions that somebody drives or hosts, newest first, and where the next page begins."""
         if before is not None and not _CURSOR.fullmatch(before):
             raise BadInput(field="cursor", rule="one that a list gave")
         from_no = None if before is None else int(before)
         return await self._journal.write(
-            lambda open_: self._views.page(open_, who, limit=limit, before=from_no)
+            lambda open_: self._views.page(open_, who, limit=limit, before=from_no, where=where)
+        )
+
+    async def income_of(
+        self, host: Address, created_from: datetime | None, created_until: datetime | None
+    ) -> HostIncome:
+        """What somebody's chargers took in, of sessions that were created in a time."""
+        where = SessionFilter(paid=True, created_from=created_from, created_until=created_until)
+        return await asyncio.to_thread(
+            income_of, host, where, book=self._book, store=self._store, reader=self._orders.reader
         )
 
     async def stop(self, session_id: SessionId) -> SessionView:

@@ -101,7 +101,14 @@ class Runtime:
         self._rounds = MeterRounds(
             self.book, asked, period_s=community.schedule.period_s, now=self.now
         )
-        views = Views(self.book, self._store, self._intake, self.now, asked.is_connected)
+        views = Views(
+            book=self.book,
+            store=self._store,
+            intake=self._intake,
+            now=self.now,
+            is_connected=asked.is_connected,
+            interval_s_of=self._interval_s,
+        )
         self.desk = Desk(
             book=self.book,
             store=self._store,

@@ -4,8 +4,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from api.jobs.charging.chargers import Charger, ChargerBook
-from charging.desk import ChargePointView, ConnectorView, SessionState, SessionView
+from charging.desk import (
+    ChargePointView,
+    ConnectorView,
+    SessionFilter,
+    SessionState,
+    SessionView,
+)
 from charging.errors import UnknownSession
+from charging.guard import Guard
 from charging.intake import ChargeIntake
 from charging.orders import SessionId
 from charging.points import Availability
@@ -20,17 +27,20 @@ class Views:
 
     def __init__(
         self,
+        *,
         book: ChargerBook,
         store: ChargingStore,
         intake: ChargeIntake,
         now: Callable[[], datetime],
         is_connected: Callable[[str], bool],
+        interval_s_of: Callable[[str], int],
     ) -> None:
         self._book = book
         self._store = store
         self._intake = intake
         self._now = now
         self._is_connected = is_connected
+        self._interval_s_of = interval_s_of
 
     def session(self, connection: Connection, session_id: SessionId) -> SessionView:
         """One session as it is now; raises UnknownSession."""
@@ -40,10 +50,16 @@ class Views:
         return self._view(connection, session)
 
     def page(
-        self, connection: Connection, who: Address | None, *, limit: int, before: int | None
+        self,
+        connection: Connection,
+        who: Address | None,
+        *,
+        limit: int,
+        before: int | None,
+        where: SessionFilter,
     ) -> tuple[Sequence[SessionView], str | None]:
         """A page of sessions, and the cursor of the next one."""
-        found = self._store.page(connection, who, limit=limit + 1, before=before)
+        found = self._store.page(connection, who, limit=limit + 1, before=before, where=where)
         views = [self._view(connection, session) for session in found[:limit]]
         return views, str(found[limit - 1].number) if len(found) > limit else None
 
@@ -64,6 +80,8 @@ class Views:
             energy_wh, time_s = live.energy_wh, live.duration_s - idle_s
             power_w, measured_at, started_at = live.power_w, live.measured_at, live.started_at
             cost_micro = live.cost_micro_down(session.order.tariff)
+        interval_s = self._interval_s_of(session.charge_point_id)
+        guard = Guard(tariff=session.order.tariff, power_w=session.power_w, interval_s=interval_s)
         return SessionView(
             session_id=session.session_id,
             state=session.state,
@@ -76,6 +94,8 @@ class Views:
             tariff=session.order.tariff,
             vat_bps=session.vat_bps,
             deposit_micro=session.deposit_micro,
+            stops_at_micro=max(0, session.deposit_micro - guard.reserve_micro),
+            interval_s=interval_s,
             energy_wh=energy_wh,
             power_w=power_w,
             measured_at=measured_at,
@@ -149,4 +169,5 @@ class Views:
             tariff_until=charger.tariffs.until(now_at),
             vat_bps=charger.section.vat_bps,
             deposit_micro_min=charger.section.deposit_micro_min,
+            interval_s=charger.section.interval_s,
         )
