@@ -1,0 +1,86 @@
+// A wallet to play with, on a demo's own chain only: its keys are published, and made of a name.
+//
+// It answers as any browser wallet does (EIP-1193), so that nothing else needs to know of it.
+
+import { digestOf, typedDataOf } from "./eip712.js";
+import { addressOf, sign } from "./keys.js";
+import { hexOf, keccak256, octetsOf, personalDigest, utf8 } from "./octets.js";
+
+const PREFIX = "wattledger demo wallet: ";
+export const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
+/** An error as EIP-1193 has it. */
+export class ProviderError extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The published key of a name. */
+export function demoSecret(name) {
+  return keccak256(utf8(PREFIX + name));
+}
+
+/** The wallet of a name. */
+export function demoWallet(name, chainId) {
+  const secret = demoSecret(name);
+  const address = addressOf(secret);
+  return {
+    id: `demo:${name}`,
+    name,
+    isDemo: true,
+    provider: { request: ({ method, params }) => answer(method, params ?? []) },
+  };
+
+  async function answer(method, params) {
+    switch (method) {
+      case "eth_requestAccounts":
+      case "eth_accounts":
+        return [address];
+      case "eth_chainId":
+        return `0x${chainId.toString(16)}`;
+      case "personal_sign":
+        requireOwn(params[1]);
+        return sign(personalDigest(new TextDecoder().decode(octetsOf(params[0]))), secret);
+      case "eth_signTypedData_v4":
+        requireOwn(params[0]);
+        return signTyped(params[1]);
+      case "eth_call":
+        return rpc(method, params);
+      default:
+        throw new ProviderError(4200, `a demo wallet knows no ${method}`);
+    }
+  }
+
+  function requireOwn(asked) {
+    if (asked.toLowerCase() !== address.toLowerCase()) {
+      throw new ProviderError(4100, "a demo wallet has one address");
+    }
+  }
+
+  function signTyped(text) {
+    const typed = typedDataOf(text);
+    if (BigInt(typed.domain.chainId) !== BigInt(chainId)) {
+      throw new ProviderError(4901, "a demo wallet signs for its own chain only");
+    }
+    return sign(digestOf(typed), secret);
+  }
+}
+
+/** Asks the service's own chain. */
+async function rpc(method, params) {
+  const answered = await fetch("/rpc", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+  });
+  const { result, error } = await answered.json();
+  if (error !== undefined) throw new ProviderError(error.code, error.message);
+  return result;
+}
+
+/** Text as `personal_sign` takes it. */
+export function asOctets(text) {
+  return hexOf(utf8(text));
+}
