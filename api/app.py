@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import resources
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.staticfiles import StaticFiles
 
 from api.guard import Guard, HttpLimits
+from api.pages.assets import STATIC_PATH, Assets
+from api.pages.problem_page import problem_page
 from api.problems import install_problems
 from api.rates import Rates
 from api.routers import auth, chargers, health, market, ocpp, receipts, rpc, sessions
+from api.routers.pages import now
 from api.service import OpenService
 
 PREFIX: Final = "/v1"
@@ -47,11 +48,11 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.limits, app.state.rates = limits, rates
-    install_problems(app)
+    install_problems(app, show=problem_page)
     app.add_middleware(Guard, limits=limits, rates=rates)
     for module in (auth, market, chargers, sessions, receipts):
         app.include_router(module.router, prefix=PREFIX)
-    for outside in (health, rpc, ocpp):
+    for outside in (health, rpc, ocpp, now):
         app.include_router(outside.router)
-    app.mount("/static", StaticFiles(directory=str(resources.files("api") / "static")))
+    app.mount(STATIC_PATH, Assets())
     return app

@@ -7,7 +7,7 @@ facts, which may name files and nodes, go to the log.
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -69,6 +69,8 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "storage_failed": 503,
     "timed_out": 503,
 }
+ShowProblem = Callable[[Request, Response], Response]
+"""Makes a page of a problem if a person asked for one; else gives it back as it is."""
 _log = logging.getLogger("wattledger.http")
 
 
@@ -121,12 +123,21 @@ def problem_response(error: LedgerError) -> Response:
     return _response(error, headers)
 
 
-def install_problems(app: FastAPI) -> None:
-    """Makes every failure of the app a problem."""
-    app.exception_handler(LedgerError)(_on_ledger_error)
-    app.exception_handler(DBAPIError)(_on_database_error)
-    app.exception_handler(RequestValidationError)(_on_invalid)
-    app.exception_handler(HTTPException)(_on_http_error)
+def install_problems(app: FastAPI, *, show: ShowProblem) -> None:
+    """Makes every failure of the app a problem; a page, where a person asked for one."""
+
+    def installed(kind: type[Exception], answer: Callable[[Request, Any], Response]) -> None:
+        async def handle(request: Request, error: Exception) -> Response:
+            response = answer(request, error)
+            is_problem = response.media_type == MEDIA_TYPE
+            return show(request, response) if is_problem else response
+
+        app.exception_handler(kind)(handle)
+
+    installed(LedgerError, _on_ledger_error)
+    installed(DBAPIError, _on_database_error)
+    installed(RequestValidationError, _on_invalid)
+    installed(HTTPException, _on_http_error)
 
 
 def unforeseen_response(error: Exception) -> Response:
@@ -147,15 +158,15 @@ def _response(
     )
 
 
-async def _on_ledger_error(_request: Request, error: LedgerError) -> Response:
+def _on_ledger_error(_request: Request, error: LedgerError) -> Response:
     return problem_response(error)
 
 
-async def _on_database_error(_request: Request, error: DBAPIError) -> Response:
+def _on_database_error(_request: Request, error: DBAPIError) -> Response:
     return problem_response(StorageFailed(path="database", reason=str(error.orig)))
 
 
-async def _on_http_error(request: Request, error: HTTPException) -> Response:
+def _on_http_error(request: Request, error: HTTPException) -> Response:
     match error.status_code:
         case 404:
             return problem_response(NotFound(rule="no such path"))
@@ -172,7 +183,7 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
     return problem_response(BadInput(field="request", rule="cannot be read"))
 
 
-async def _on_invalid(_request: Request, error: RequestValidationError) -> Response:
+def _on_invalid(_request: Request, error: RequestValidationError) -> Response:
     """Which fields break which rules; what was in them is not repeated."""
     errors = error.errors()[:FIELDS_SHOWN]
     found = [{"field": _field_of(each), "rule": _rule_of(each)} for each in errors]

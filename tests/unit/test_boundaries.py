@@ -22,6 +22,7 @@ CHAIN_VENDORS = {"web3", "eth_tester", "eth", "eth_abi", "eth_account", "eth_key
 HASH_VENDORS = {"eth_hash", "coincurve", "sha3"}
 STORE_VENDORS = {"sqlmodel", "sqlalchemy", "alembic", "psycopg"}
 API_VENDORS = {
+    "babel",
     "fastapi",
     "jinja2",
     "limits",

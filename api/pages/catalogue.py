@@ -1,0 +1,63 @@
+"""The sentences of the pages: one folder of JSON files a language, all with the same keys."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from babel import Locale
+
+Sentence = str | Mapping[str, str]  # The second by plural form: {"one": …, "other": …}.
+Catalogue = Mapping[str, Sentence]
+
+PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """A language that pages are written in."""
+
+    tag: str  # Of BCP 47, and the folder's name.
+    locale: str  # Whose numbers and dates (CLDR) it goes with.
+    name: str  # As its speakers call it.
+
+    @property
+    def numbers(self) -> Locale:
+        """Its rules for numbers, dates and plurals."""
+        return Locale.parse(self.locale)
+
+
+LANGUAGES: dict[str, Language] = {
+    language.tag: language
+    for language in (
+        Language(tag="en", locale="en_GB", name="English"),
+        Language(tag="fr", locale="fr_FR", name="Français"),
+    )
+}
+DEFAULT_LANGUAGE: Final = LANGUAGES["en"]
+
+
+@cache
+def catalogue_of(tag: str) -> Catalogue:
+    """All sentences of a language.
+
+    Raises:
+        ValueError: a key stands in two files.
+    """
+    merged: dict[str, Sentence] = {}
+    folder = resources.files("api") / "locale" / tag
+    for file in sorted(folder.iterdir(), key=lambda each: each.name):
+        if file.name.endswith(".json"):
+            sentences: dict[str, Sentence] = json.loads(file.read_text(encoding="utf-8"))
+            if twice := merged.keys() & sentences.keys():
+                raise ValueError(f"{tag}/{file.name}: {min(twice)} stands in another file, too")
+            merged.update(sentences)
+    return merged
+
+
+def forms_of(sentence: Sentence) -> Mapping[str, str]:
+    """A sentence by plural form; one without number has the form `other` alone."""
+    return {"other": sentence} if isinstance(sentence, str) else sentence
