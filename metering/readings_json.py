@@ -26,6 +26,7 @@ FIELDS: Final = ("meter_id", "taken_at", "import_wh", "export_wh", "signature")
 # The quotes of a reading without fault (five names, three texts) and of the list's own name.
 _QUOTES_OF_READING: Final = 16
 _QUOTES_OF_LIST: Final = 2
+_SIGNATURE_RULE: Final = f"a signature is 0x and {SIGNATURE_BYTES} bytes in hex"
 
 ReadReadings = tuple[list[SignedReading], list[int], list[Problem]]
 
@@ -92,6 +93,11 @@ def parse_signed_reading(item: object) -> SignedReading:
     if len(item) > len(FIELDS):
         unknown = min(str(name) for name in item if name not in FIELDS)
         raise BadRow(rule=f"{unknown[:40]!r} is not a field of a reading")
+    _require_types(item)
+    return _read(_Item(**item))
+
+
+def _require_types(item: dict[str, Any]) -> None:
     for name in ("meter_id", "taken_at"):
         if not isinstance(item[name], str):
             raise BadRow(rule=f"{name} is a string")
@@ -100,10 +106,6 @@ def parse_signed_reading(item: object) -> SignedReading:
             raise BadRow(rule=f"{name} is an integer, without quotes, point or exponent")
     if not isinstance(item["signature"], str):
         raise BadSignature(rule=_SIGNATURE_RULE)
-    return _read(_Item(**item))
-
-
-_SIGNATURE_RULE: Final = f"a signature is 0x and {SIGNATURE_BYTES} bytes in hex"
 
 
 def to_json(signed: SignedReading) -> dict[str, object]:
