@@ -14,8 +14,8 @@ from api.jobs.charging.escrow_side import EscrowSide
 from api.jobs.charging.income import income_of
 from api.jobs.charging.placing import OrderDesk, Placed
 from api.jobs.charging.receipts import Receipts
-from api.jobs.charging.signatures import is_signed_by
 from api.jobs.charging.views import Views
+from api.jobs.signatures import is_signed_by
 from charging.desk import (
     EVERY_SESSION,
     ChargePointView,

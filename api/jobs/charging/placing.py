@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from api.jobs.charging.chargers import Charger, ChargerBook
-from api.jobs.charging.signatures import is_signed_by
 from api.jobs.community import CHARGING, Community
+from api.jobs.signatures import chain_signed_for, is_signed_by
 from charging.desk import Permit
 from charging.errors import (
     ChargerBusy,
@@ -31,8 +31,6 @@ from ledger.keccak import SIGNATURE_BYTES, domain_separator, recover
 from ledger.units import Address, Hash32, from_unix_s, to_unix_s
 
 OPENING_TAKES_S = 30  # An order that ends sooner may expire before its block.
-# Where else an order may have been signed for, to say so: Ethereum, test networks, rollups.
-CHAINS_TRIED = (1, 10, 56, 100, 137, 1_337, 8_453, 17_000, 31_337, 42_161, 11_155_111)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +106,16 @@ class OrderDesk:
         chain, driver = self._community.chain, order.driver
         if is_signed_by(chain, driver, order.session_id(self.separator), signature):
             return
-        ours = self._community.config.chain.chain_id
         if len(signature) != SIGNATURE_BYTES:  # A contract wallet's.
             raise BadSignature(rule="the driver's wallet does not stand by this order")
-        for chain_id in (ours - 1, ours + 1, *CHAINS_TRIED):
-            if recover(order.session_id(self._domain(chain_id)), signature) == order.driver:
-                raise WrongEscrow(rule=f"it was signed for chain {chain_id}")
+        elsewhere = chain_signed_for(
+            lambda chain_id: order.session_id(self._domain(chain_id)),
+            driver,
+            signature,
+            ours=self._community.config.chain.chain_id,
+        )
+        if elsewhere is not None:
+            raise WrongEscrow(rule=f"it was signed for chain {elsewhere}")
         raise BadSignature(rule="the order is not signed by its driver for this escrow and chain")
 
     def _require_free(self, charger: Charger) -> escrow.RegisteredCharger:
