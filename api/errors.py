@@ -154,6 +154,15 @@ class TooLarge(LedgerError):
 
 
 @dataclass(eq=False, kw_only=True)
+class UnsupportedMedia(LedgerError):
+    """A body in a form that is not read here: compressed, or not JSON."""
+
+    code: ClassVar[str] = "unsupported_media_type"
+    field: str
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
 class RateLimited(LedgerError):
     """Too many requests in too short a time."""
 

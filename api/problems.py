@@ -23,8 +23,6 @@ from api.errors import (
     NotFound,
     SignInRefused,
     StorageFailed,
-    TimedOut,
-    TooLarge,
 )
 from api.facts import detail_of, json_of
 from ledger.errors import LedgerError
@@ -33,8 +31,6 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:wattledger:problem:"
 RETRY_AFTER_S: Final = 5
 OUR_FAULT: Final = 500
-BODY_BYTES_MAX: Final = 2**20  # Of a request.
-BODY_S: Final = 20  # To send it in.
 FIELDS_SHOWN: Final = 20
 _NAME = re.compile(r"[A-Za-z0-9_\-]{1,40}")
 _RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "errors"})
@@ -62,7 +58,9 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "charger_offline": 409,
     "tariff_changed": 409,
     "wrong_state": 409,
+    "empty_file": 422,
     "too_large": 413,
+    "unsupported_media_type": 415,
     "rate_limited": 429,
     "internal_error": 500,
     "chain_unavailable": 503,
@@ -72,6 +70,14 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
 ShowProblem = Callable[[Request, Response], Response]
 """Makes a page of a problem if a person asked for one; else gives it back as it is."""
 _log = logging.getLogger("wattledger.http")
+
+
+class Refused(HTTPException):
+    """A refusal of a body while it is read: FastAPI lets no other failure through there."""
+
+    def __init__(self, error: LedgerError) -> None:
+        super().__init__(status_of(error))
+        self.error = error
 
 
 def status_of(error: LedgerError) -> int:
@@ -167,6 +173,8 @@ def _on_database_error(_request: Request, error: DBAPIError) -> Response:
 
 
 def _on_http_error(request: Request, error: HTTPException) -> Response:
+    if isinstance(error, Refused):
+        return problem_response(error.error)
     match error.status_code:
         case 404:
             return problem_response(NotFound(rule="no such path"))
@@ -174,10 +182,6 @@ def _on_http_error(request: Request, error: HTTPException) -> Response:
             response = problem_response(MethodNotAllowed(rule=f"not {request.method[:10]} here"))
             response.headers.update(error.headers or {})
             return response
-        case 408:
-            return problem_response(TimedOut(limit_s=BODY_S))
-        case 413:
-            return problem_response(TooLarge(bytes_max=BODY_BYTES_MAX))
         case 204 | 304 as status:
             return Response(status_code=status)
     return problem_response(BadInput(field="request", rule="cannot be read"))

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
+from api.jobs.taking.answers import ReadingsDesk
 from api.sign_in import SignIn
 from charging.desk import ChargingDesk
 from charging.points import PointDoor, PointLink, PointSink
@@ -18,6 +19,7 @@ class Service:
 
     community: Community
     market: MarketDesk
+    readings: ReadingsDesk
     desk: ChargingDesk
     sink: PointSink
     door: PointDoor

@@ -9,6 +9,7 @@ from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
 from api.jobs.running_time import let_time_run
 from api.jobs.settling import PACE_S, Settling
+from api.jobs.taking.in_process import InProcess
 from api.service import Service
 from api.sign_in import SignIn
 
@@ -35,6 +36,7 @@ async def serve_community(
         yield Service(
             community=community,
             market=MarketDesk(community),
+            readings=InProcess(community),
             desk=runtime.desk,
             sink=runtime.sink,
             door=runtime.door,

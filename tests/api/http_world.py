@@ -19,6 +19,7 @@ from api.guard import HttpLimits
 from api.jobs.community import Community
 from api.jobs.create import account_key
 from api.jobs.market_view import MarketDesk
+from api.jobs.taking.in_process import InProcess
 from api.service import Service
 from api.sign_in import SignIn
 from charging.orders import ChargeOrder, SessionId, charger_id_of
@@ -248,6 +249,7 @@ def world_of(community: Community, limits: HttpLimits = ROOMY) -> Iterator[World
         yield Service(
             community=community,
             market=MarketDesk(community),
+            readings=InProcess(community),
             desk=desk,
             sink=points,
             door=points,

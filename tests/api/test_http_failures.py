@@ -10,9 +10,8 @@ from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 import api.jobs.demo  # noqa: F401 (makes all classes of failures known)
-from api import guard, problems
 from api.errors import SignInRefused
-from api.guard import HttpLimits
+from api.guard import BodyLimit, HttpLimits
 from api.jobs.community import Community
 from api.problems import STATUS_OF_CODE, problem_of, status_of
 from charging.errors import UnknownSession
@@ -194,7 +193,7 @@ def chunks(total: int) -> Iterator[bytes]:
 @pytest.mark.parametrize("path", ["/v1/sessions", "/v1/auth/login", "/rpc"])
 def test_a_body_beyond_the_limit_is_too_large_told_or_not(world: World, path: str) -> None:
     headers = {"Content-Type": "application/json"}
-    size = problems.BODY_BYTES_MAX
+    size = BodyLimit().bytes_max
     told = world.client.post(path, content=b" " * (size + 1), headers=headers)
     assert problem(told, 413, "too_large")["bytes_max"] == size
     untold = world.client.post(path, content=chunks(size), headers=headers)
@@ -250,12 +249,9 @@ def test_an_answer_that_does_not_come_is_timed_out(
         problem(world.client.get("/v1/chargers"), 503, "timed_out")
 
 
-def test_a_body_that_does_not_come_is_timed_out(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_body_that_does_not_come_is_timed_out(community: Community) -> None:
     import asyncio  # noqa: PLC0415
 
-    monkeypatch.setattr(guard, "BODY_S", 0)
     sent: list[Any] = []
 
     async def silent() -> Any:
@@ -277,8 +273,9 @@ def test_a_body_that_does_not_come_is_timed_out(
         "http_version": "1.1",
         "root_path": "",
     }
-    assert world.client.portal is not None
-    world.client.portal.call(world.app, scope, silent, send)
+    with world_of(community, HttpLimits(body=BodyLimit(within_s=0))) as world:
+        assert world.client.portal is not None
+        world.client.portal.call(world.app, scope, silent, send)
     assert sent[0]["status"] == 503
     assert json.loads(sent[1]["body"])["code"] == "timed_out"
 
