@@ -27,21 +27,7 @@ def run_audit(
             else _audit_directory(options, rpc, progress)
         )
     return Outcome(
-        document={
-            "verdict": report.verdict,
-            "runs": report.runs,
-            "statements": report.statements,
-            "readings": report.readings,
-            "sessions": report.charging.sessions,
-            "session_energy_wh": report.charging.energy_wh,
-            "deposits_micro": str(report.charging.deposits_micro),
-            "paid_micro": str(report.charging.paid_micro),
-            "refunded_micro": str(report.charging.refunded_micro),
-            "remarks": [{"where": each.where, "detail": each.detail} for each in report.remarks],
-            "discrepancies": [
-                {"where": each.where, "detail": each.detail} for each in report.discrepancies
-            ],
-        },
+        document=report.to_json(),
         text=_text(report),
         passed=report.verdict == "ok",
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ledger.units import from_unix_s, to_rfc3339
 
@@ -50,6 +51,24 @@ class AuditReport:
     def verdict(self) -> str:
         """`ok`, or `failed` if there is any discrepancy."""
         return "failed" if self.discrepancies else "ok"
+
+    def to_json(self) -> dict[str, Any]:
+        """As `wattledger audit --json` prints it."""
+        return {
+            "verdict": self.verdict,
+            "runs": self.runs,
+            "statements": self.statements,
+            "readings": self.readings,
+            "sessions": self.charging.sessions,
+            "session_energy_wh": self.charging.energy_wh,
+            "deposits_micro": str(self.charging.deposits_micro),
+            "paid_micro": str(self.charging.paid_micro),
+            "refunded_micro": str(self.charging.refunded_micro),
+            "remarks": [{"where": each.where, "detail": each.detail} for each in self.remarks],
+            "discrepancies": [
+                {"where": each.where, "detail": each.detail} for each in self.discrepancies
+            ],
+        }
 
     def note(self, where: str, detail: str) -> None:
         """Adds a discrepancy."""

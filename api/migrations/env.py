@@ -4,7 +4,8 @@ from alembic import context
 from sqlmodel import SQLModel
 
 # Each import makes its tables known.
-import api.auth_store  # noqa: F401
+import api.auth_store
+import api.jobs.oversight.audits_store  # noqa: F401
 import charging.store  # noqa: F401
 import ledger.index_store
 import ledger.outbox_store

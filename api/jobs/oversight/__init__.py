@@ -1,0 +1,1 @@
+"""What a grid operator watches over: meters, chargers, settlements, and audits on demand."""
