@@ -21,7 +21,7 @@ class Clock(Protocol):
         ...
 
     def now(self) -> datetime:
-        """The community's time: aware, UTC, in whole seconds, and never before what it once was."""
+        """The community's time: aware, UTC, in whole seconds."""
         ...
 
 
@@ -49,17 +49,20 @@ class ChainClock:
 
 
 class NotBehindChain:
-    """The machine's time, or an embedded chain's that is ahead: every block takes it a second."""
+    """A clock's time, or that of an embedded chain which is ahead: every block takes a second."""
 
-    speed: Final = 1
-
-    def __init__(self, head_s: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock, head_s: Callable[[], int]) -> None:
+        self._clock = clock
         self._head_s = head_s
-        self._system = SystemClock()
+
+    @property
+    def speed(self) -> int:
+        """The clock's."""
+        return self._clock.speed
 
     def now(self) -> datetime:
         """The later of the two."""
-        return max(self._system.now(), from_unix_s(self._head_s()))
+        return max(self._clock.now(), from_unix_s(self._head_s()))
 
 
 class RunningClock:

@@ -63,7 +63,13 @@ class Trip:
     ) -> tuple[ChargeOrder, PermitOffer | None]:
         """What can be signed; raises FundsMissing."""
         driver, now_at = self.desk.wallet.address, self._now_at()
-        order = new_order(connector, driver, deposit_micro=deposit_micro, now_at=now_at)
+        order = new_order(
+            connector,
+            driver,
+            deposit_micro=deposit_micro,
+            now_at=now_at,
+            speed=self.market.clock.speed,
+        )
         return order, self._permit_offer(deposit_micro)
 
     def signing_text(self, order: ChargeOrder, permit: PermitOffer | None, name: str) -> str:
@@ -159,5 +165,5 @@ class Trip:
         return order.session_id(escrow_domain(self.market))
 
     def _now_at(self) -> datetime:
-        """By the service's clock, or the chain's where that is ahead."""
-        return max(self.desk.service.now_at(), from_unix_s(self.chain.head().timestamp_s))
+        """By the community's clock, or the chain's where that is ahead."""
+        return max(self.market.clock.now(), from_unix_s(self.chain.head().timestamp_s))

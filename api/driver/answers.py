@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from api.clock import SPEED_MAX, Clock, RunningClock
 from api.driver.http import BadAnswer
 from charging.desk import SessionState
 from charging.orders import UINT64_MAX, ChargerId, SessionId
@@ -21,7 +22,7 @@ from ledger.json_fields import (
     whole,
     whole_text,
 )
-from ledger.units import BPS, REGISTER_WH_MAX, Address, Hash32
+from ledger.units import BPS, REGISTER_WH_MAX, Address, Hash32, from_unix_s
 
 T = TypeVar("T")
 SECONDS_MAX: Final = 2**40
@@ -39,6 +40,7 @@ class Market:
     chain_id: int
     escrow: Address
     token: Address
+    clock: Clock  # The community's time, as it goes on since the answer.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,10 @@ def market_of(fields: Fields) -> Market:
         chain_id=fields.take("chain_id", whole(1, 2**53 - 1)),
         escrow=Address(contracts.take("escrow", octets(20))),
         token=Address(contracts.take("token", octets(20))),
+        clock=RunningClock(
+            from_unix_s(fields.take("now", instant_s)),
+            speed=fields.take("speed", whole(1, SPEED_MAX)),
+        ),
     )
 
 

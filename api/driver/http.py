@@ -8,11 +8,12 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
+from api.clock import SystemClock
 from api.errors import BadInput
 from ledger.errors import LedgerError
 from ledger.json_text import NotJson, parse_json
@@ -92,11 +93,11 @@ class Service:
         self.url = url.rstrip("/")
         self._opener = urllib.request.build_opener(_NoRedirects)
         self.host = parts.netloc
-        self._clock_ahead_s = 0
+        self._ahead = timedelta(0)  # Of our clock.
 
     def now_at(self) -> datetime:
-        """The time by the service's clock, as of its last answer."""
-        return datetime.fromtimestamp(_now_s() + self._clock_ahead_s, UTC)
+        """The real time by the service's machine, as of its last answer."""
+        return SystemClock().now() + self._ahead
 
     def ask(
         self, path: str, body: object = None, *, token: str | None = None, method: str = ""
@@ -160,7 +161,7 @@ class Service:
         except ValueError:
             return
         if said_at.tzinfo is not None:
-            self._clock_ahead_s = int(said_at.timestamp()) - _now_s()
+            self._ahead = said_at.astimezone(UTC) - SystemClock().now()
 
     def _json(self, content: bytes) -> Any:
         try:
@@ -211,7 +212,3 @@ def _events(lines: http.client.HTTPResponse) -> Iterator[Event]:
             data.append(value)
         elif field == "id":
             event_id = value
-
-
-def _now_s() -> int:
-    return int(datetime.now(UTC).timestamp())

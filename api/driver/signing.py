@@ -18,7 +18,7 @@ from ledger.chain.wallet import Wallet
 from ledger.keccak import checksum_address, domain_separator, personal_digest
 from ledger.units import Address, Hash32, to_rfc3339, to_unix_s
 
-VALID_S: Final = 600  # So long an order can be opened, and a permit be used.
+VALID_S: Final = 600  # Real seconds in which an order can be opened, and a permit be used.
 NONCE_BITS: Final = 256  # Nonces are in no order: a random one was never used.
 
 
@@ -42,15 +42,15 @@ def escrow_domain(market: Market) -> Hash32:
 
 
 def new_order(
-    connector: Connector, driver: Address, *, deposit_micro: int, now_at: datetime
+    connector: Connector, driver: Address, *, deposit_micro: int, now_at: datetime, speed: int
 ) -> ChargeOrder:
-    """An order at the tariff that the charger shows."""
+    """An order at the tariff that the charger shows; `speed` is the community's clock's."""
     return ChargeOrder(
         driver=driver,
         charger_id=connector.charger_id,
         deposit_micro=deposit_micro,
         tariff=connector.tariff,
-        valid_until_s=to_unix_s(now_at) + VALID_S,
+        valid_until_s=to_unix_s(now_at) + VALID_S * speed,
         nonce=secrets.randbits(NONCE_BITS),
     )
 
@@ -76,7 +76,7 @@ def permit_offer(
     allowed_micro = token.allowance_micro(driver, market.escrow)
     if allowed_micro >= amount_micro:
         return None
-    deadline_s = to_unix_s(now_at) + VALID_S
+    deadline_s = to_unix_s(now_at) + VALID_S * market.clock.speed
     try:
         nonce, separator = token.permit_nonce_of(driver), token.domain_separator()
     except (ContractReverted, BadAbiValue) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from api.clock import Clock
+from api.clock import Clock, NotBehindChain
 from api.config import CommunityConfig
 from api.datadir import DataDir
 from api.errors import CommunityExists, NoCommunity
@@ -195,6 +195,13 @@ class Community:
     def now_s(self) -> int:
         """The community's time."""
         return to_unix_s(self.clock.now())
+
+    @property
+    def chain_clock(self) -> Clock:
+        """The clock for what is compared with blocks: an embedded chain's may be ahead of ours."""
+        if not isinstance(self.chain, EmbeddedChain):
+            return self.clock
+        return NotBehindChain(self.clock, lambda: self.chain.head().timestamp_s)
 
     def next_block_from_s(self) -> int:
         """A time that the next block is surely not before: a node's clock may be behind ours."""

@@ -36,7 +36,7 @@ class MarketView:
     account_count: int
     next_period_start_s: int  # The first period that is not final.
     pending: Pending
-    now_at: datetime  # The community's time.
+    now_at: datetime  # The community's time, not before the last block's.
     speed: int  # Seconds of it in a real one.
 
 
@@ -54,7 +54,7 @@ class MarketDesk:
         """
         community, reader = self._community, self._reader
         schedule = community.schedule
-        now_at = community.clock.now()
+        now_at = community.chain_clock.now()
         since_s = max(0, to_unix_s(now_at) - schedule.first_period_start_s)
         period_start_s = (
             schedule.first_period_start_s + since_s // schedule.period_s * schedule.period_s

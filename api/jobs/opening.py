@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from api.clock import ChainClock, Clock, NotBehindChain, SystemClock
+from api.clock import ChainClock, Clock, SystemClock
 from api.config import CommunityConfig
 from api.datadir import DataDir
 from api.errors import BadInput, StorageFailed
@@ -82,8 +82,6 @@ def clock_of(config: CommunityConfig, chain: Chain) -> Clock:
     """The clock of a community whose chain is open."""
     if config.chain.clock == "data":
         return ChainClock(lambda: chain.head().timestamp_s)
-    if isinstance(chain, EmbeddedChain):
-        return NotBehindChain(lambda: chain.head().timestamp_s)
     return SystemClock()
 
 

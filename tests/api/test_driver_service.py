@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from api.cli.charge import _require_rpc
+from api.clock import SystemClock
 from api.driver.answers import Market, Session
 from api.driver.desk import DriverDesk, fetch_charge_points, fetch_market
 from api.driver.following import Following, Wishes
@@ -26,6 +27,7 @@ from ledger.units import Address
 WALLET = Wallet(b"\x07" * 32)
 MARKET = Market(
     name="Street",
+    clock=SystemClock(),
     currency="EUR",
     chain_id=1337,
     escrow=Address(b"\xe5" * 20),

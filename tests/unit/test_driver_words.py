@@ -4,6 +4,7 @@ import pytest
 
 from api.cli.charge_words import offer_text, price_words, session_line
 from api.cli.money import kw, kwh_exact, micro_of, tokens_exact, wh_of
+from api.clock import SystemClock
 from api.driver.answers import ChargePoint, Connector, Market, Session
 from api.errors import BadInput
 from charging.desk import SessionState
@@ -13,6 +14,7 @@ from ledger.units import Address
 
 MARKET = Market(
     name="Lindenhof",
+    clock=SystemClock(),
     currency="EUR",
     chain_id=1337,
     escrow=Address(b"\xe5" * 20),

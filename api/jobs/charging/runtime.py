@@ -53,7 +53,7 @@ class Runtime:
     ) -> None:
         """`link` takes the place of the OCPP connections where charge points are elsewhere."""
         self._community = community
-        self.now = now or community.clock.now
+        self.now = now or community.chain_clock.now
         self._store = ChargingStore(community.engine)
         self._journal = Journal(self._store)
         self._owed = threading.Event()
