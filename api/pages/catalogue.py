@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Final
 
 from babel import Locale
@@ -20,9 +21,10 @@ PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 class Language:
     """A language that pages are written in."""
 
-    tag: str  # Of BCP 47, and the folder's name.
+    tag: str  # Of BCP 47.
     locale: str  # Whose numbers and dates (CLDR) it goes with.
     name: str  # As its speakers call it.
+    folder: Traversable  # Its files of sentences.
 
     @property
     def numbers(self) -> Locale:
@@ -30,30 +32,33 @@ class Language:
         return Locale.parse(self.locale)
 
 
+def _ours(tag: str, locale: str, name: str) -> Language:
+    folder = resources.files("api") / "locale" / tag
+    return Language(tag=tag, locale=locale, name=name, folder=folder)
+
+
 LANGUAGES: dict[str, Language] = {
-    language.tag: language
-    for language in (
-        Language(tag="en", locale="en_GB", name="English"),
-        Language(tag="fr", locale="fr_FR", name="Français"),
-    )
+    "en": _ours("en", "en_GB", "English"),
+    "fr": _ours("fr", "fr_FR", "Français"),
 }
 DEFAULT_LANGUAGE: Final = LANGUAGES["en"]
 
 
 @cache
-def catalogue_of(tag: str) -> Catalogue:
+def catalogue_of(language: Language) -> Catalogue:
     """All sentences of a language.
 
     Raises:
         ValueError: a key stands in two files.
     """
     merged: dict[str, Sentence] = {}
-    folder = resources.files("api") / "locale" / tag
-    for file in sorted(folder.iterdir(), key=lambda each: each.name):
+    for file in sorted(language.folder.iterdir(), key=lambda each: each.name):
         if file.name.endswith(".json"):
             sentences: dict[str, Sentence] = json.loads(file.read_text(encoding="utf-8"))
             if twice := merged.keys() & sentences.keys():
-                raise ValueError(f"{tag}/{file.name}: {min(twice)} stands in another file, too")
+                raise ValueError(
+                    f"{language.tag}/{file.name}: {min(twice)} stands in another file, too"
+                )
             merged.update(sentences)
     return merged
 

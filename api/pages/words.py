@@ -45,7 +45,7 @@ class Words:
 
     def sentence(self, key: str, n: object = None) -> str:
         """The sentence of a key, its placeholders open."""
-        forms = forms_of(catalogue_of(self.language.tag)[key])
+        forms = forms_of(catalogue_of(self.language)[key])
         form = str(self._numbers.plural_form(abs(n))) if isinstance(n, int) else "other"
         return forms.get(form, forms["other"])
 
@@ -53,7 +53,7 @@ class Words:
         """What `js/words.js` needs to say the same things in the same way."""
         sentences: Mapping[str, Sentence] = {
             key: sentence
-            for key, sentence in catalogue_of(self.language.tag).items()
+            for key, sentence in catalogue_of(self.language).items()
             if key.startswith("js.")
         }
         symbols = self._numbers.number_symbols["latn"]
