@@ -193,6 +193,20 @@ class ReadingStore:
                 if row[1] is not None
             }
 
+    def boundary_counts(
+        self, window_s: int, *, from_at: datetime, until_at: datetime
+    ) -> dict[MeterId, int]:
+        """On how many window boundaries each meter has a reading, both ends included."""
+        query = (
+            select(METER.c.meter_id, func.count(READING.c.taken_s.distinct()))
+            .join(METER, METER.c.number == READING.c.meter_no)
+            .where(READING.c.taken_s.between(to_unix_s(from_at), to_unix_s(until_at)))
+            .where(READING.c.taken_s % window_s == 0)
+            .group_by(METER.c.meter_id)
+        )
+        with self._engine.begin() as connection:
+            return {MeterId(bytes(row[0])): row[1] for row in connection.execute(query)}
+
     def touched_since(
         self, after_at: datetime, *, cutoff_at: datetime | None = None
     ) -> list[Stretch]:
