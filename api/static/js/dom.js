@@ -1,46 +1,35 @@
-// Elements from scripts: text stays text, so nothing of a file or an answer becomes markup.
+// Elements, made from text alone: nothing that is said can become markup.
 
-/** An element with attributes and children; null, undefined and false are left out. */
-export function el(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else element.setAttribute(key, value === true ? "" : String(value));
+/** An element: `el("p", {class: "hint", hidden: true}, "text", el("b", {}, "more"))`. */
+export function el(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) {
+      made.setAttribute(name, value);
+    }
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
-  return element;
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
 }
 
-/** A description list of names and values. */
-export function facts(entries) {
-  return el(
-    "dl",
-    { class: "facts" },
-    entries.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
-  );
-}
-
-/** A table in a box that scrolls: `columns` are `{name, isNumber}`, the first column heads its row. */
-export function table({ caption, columns, rows, total = null }) {
-  const cell = (place, value) =>
-    el(place === 0 ? "th" : "td", { scope: place === 0 ? "row" : null, class: kind(place) }, value);
-  const kind = (place) => (columns[place].isNumber ? "num" : null);
-  const line = (values) => el("tr", {}, values.map((value, place) => cell(place, value)));
-  const head = columns.map((column, place) =>
-    el("th", { scope: "col", class: kind(place) }, column.name),
-  );
-  return el(
-    "div",
-    // What scrolls must be reachable by keyboard.
-    { class: "table-box", tabindex: "0", role: "region", "aria-label": caption },
-    el(
-      "table",
-      {},
-      el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, head)),
-      el("tbody", {}, rows.map(line)),
-      total && el("tfoot", {}, line(total)),
-    ),
-  );
+/** Shows a dialog with a heading until it is closed; `fill(dialog, close)` fills it. */
+export function showDialog(title, fill) {
+  return new Promise((resolve) => {
+    let answer = null;
+    const close = (value = null) => {
+      answer = value;
+      dialog.close();
+    };
+    const heading = el("h2", { id: `dialog-${crypto.randomUUID()}` }, title);
+    const dialog = el("dialog", { "aria-labelledby": heading.id }, heading);
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(answer);
+    });
+    document.body.append(dialog);
+    fill(dialog, close);
+    dialog.showModal();
+  });
 }
