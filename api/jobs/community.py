@@ -18,7 +18,7 @@ from api.errors import CommunityExists, NoCommunity
 from api.files import our_file
 from api.jobs.chain_rules import SharingRules, config_on, rules_of
 from api.jobs.contracts import Contracts
-from api.jobs.meter_book import book_of_logs
+from api.jobs.following import Answer, Following, Told
 from api.jobs.opening import (
     DIRECTORY,
     clock_of,
@@ -28,18 +28,14 @@ from api.jobs.opening import (
     system_now,
 )
 from api.keys import KeyRing
-from charging.escrow_history import ChainSession, EscrowHistory
+from charging.escrow_history import ChainSession
 from charging.orders import SessionId
 from ledger.assignment import Rules
-from ledger.chain import escrow
 from ledger.chain.embedded import EmbeddedChain
 from ledger.chain.market_values import MarketConfig
-from ledger.chain.protocol import Block, Chain, Log
-from ledger.chain.replay import LogEntry, market_events, read_entries
+from ledger.chain.protocol import Chain
 from ledger.chain.rpc import RpcChain
 from ledger.history import MarketHistory
-from ledger.index_store import IndexStore
-from ledger.indexer import Indexer
 from ledger.keccak import domain_separator
 from ledger.outbox import Outbox
 from ledger.outbox_states import Entry, Intent, Policy
@@ -69,14 +65,19 @@ class Community:
     chain: Chain
     clock: Clock  # The one source of this community's time.
     read_only: bool
-    history: MarketHistory = field(default_factory=MarketHistory)
-    _told_block: int = -1
-    _told_hash: bytes = b""
-    _registry_logs: list[Log] = field(default_factory=list)
-    charges: EscrowHistory = field(default_factory=EscrowHistory)
-    _guard: threading.Lock = field(default_factory=threading.Lock)  # One follows at a time.
     intake_guard: threading.Lock = field(default_factory=threading.Lock)  # Intake or planning.
     pause: Callable[[float], None] = time.sleep  # Between two looks at what is to be confirmed.
+    _following: Following = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._following = Following(
+            self.chain,
+            self.engine,
+            lambda: self.contracts,
+            chain_id=self.config.chain.chain_id,
+            confirmations=self.config.chain.confirmations,
+            read_only=self.read_only,
+        )
 
     def beside(self, *, pause: Callable[[float], None]) -> "Community":
         """The same community for another thread: its history and its outbox are that thread's own.
@@ -215,88 +216,24 @@ class Community:
         """The machine's time, whole seconds: for sign-in, and what readings may not be ahead of."""
         return system_now()
 
+    def ask(self, question: Callable[[Told], Answer]) -> Answer:
+        """What the contracts' events say where they are final, while nobody tells more."""
+        return self._following.ask(question)
+
     def refresh(self) -> MarketHistory:
         """Follows the chain's events, and gives the market's history up to where it is final.
 
         A reorganised chain is told again from its beginning.
         """
-        with self._guard:
-            self._catch_up()
-            return self.history
+        return self.ask(lambda told: told.market)
 
     def charges_now(self) -> dict[SessionId, ChainSession]:
         """Every charging session as the chain has it where it is final: a copy."""
-        with self._guard:
-            self._catch_up()
-            return dict(self.charges.sessions)
-
-    def _catch_up(self) -> None:
-        tip, is_same = self._follow()
-        told_block = self._told_block if is_same else -1
-        # Read all of it before anything is told: what fails half-way has not been told at all.
-        contracts, news = self.contracts, told_block + 1
-        if tip is not None and tip.number > told_block:
-            market = list(market_events(self._entries(contracts.market, news)))
-            registry = [entry.log for entry in self._entries(contracts.registry, news)]
-            charges = list(self._entries(contracts.escrow, news) if contracts.has_escrow else ())
-        elif is_same:
-            return
-        else:
-            market, registry, charges = [], [], []
-        if not is_same:
-            self.history, self._registry_logs = MarketHistory(), []
-            self.charges = EscrowHistory()
-        self.history.extend(market)
-        self._registry_logs += registry
-        self._tell_charges(charges)
-        self._told_block, self._told_hash = (tip.number, tip.block_hash) if tip else (-1, b"")
-
-    def _follow(self) -> tuple[Block | None, bool]:
-        """The last block that is deep enough, and whether what was told is still of its chain."""
-        if self.read_only:
-            return self.chain.head(), True
-        tip = self._indexer.catch_up()
-        if self._told_block < 0:
-            return tip, True
-        told = self.chain.block(self._told_block)
-        return tip, told is not None and told.block_hash == self._told_hash
-
-    def _tell_charges(self, entries: Sequence[LogEntry]) -> None:
-        for entry in entries:
-            event = escrow.event_of(entry.log)
-            if event is not None:
-                self.charges.tell(
-                    event.name,
-                    event.arguments,
-                    timestamp_s=entry.timestamp_s,
-                    tx_hash=entry.log.tx_hash,
-                )
-
-    def _entries(self, address: Address, from_block: int) -> Sequence[LogEntry]:
-        if self.read_only:  # The index belongs to whoever writes to it.
-            first = max(from_block, self.contracts.from_block)
-            return read_entries(self.chain, address, from_block=first)
-        return self._index.entries(address, from_block)
-
-    @cached_property
-    def _index(self) -> IndexStore:
-        return IndexStore(self.engine, chain_id=self.config.chain.chain_id)
-
-    @cached_property
-    def _indexer(self) -> Indexer:
-        contracts = self.contracts
-        return Indexer(
-            self.chain,
-            self._index,
-            contracts.followed,
-            start_block=contracts.from_block,
-            confirmations=self.config.chain.confirmations,
-        )
+        return self.ask(lambda told: dict(told.charges.sessions))
 
     def book(self) -> MeterBook:
         """All meters' terms, as the registry's events tell them."""
-        self.refresh()
-        return book_of_logs(self._registry_logs)
+        return self.ask(lambda told: told.book)
 
     def intent(
         self,

@@ -114,7 +114,7 @@ def last_runs(community: Community) -> Iterator[tuple[StoredRun, list[StoredStat
 
 def _charges(result: DemoResult) -> dict[str, Any]:
     """What the escrow's own events say of the charges."""
-    sessions = result.community.charges.sessions.values()
+    sessions = result.community.charges_now().values()
     document: dict[str, Any] = {
         "sessions": len(sessions),
         "session_energy_wh": sum(session.stop_wh - session.start_wh for session in sessions),
