@@ -95,16 +95,20 @@ class DataDir:
 
     def require(self) -> None:
         """Refuses a directory that `init` or `demo` did not complete, or of another version."""
+        self.require_begun()
+        if not self.is_complete:
+            raise NoCommunity(
+                data_dir=str(self.path), rule="its making was interrupted: run that again"
+            )
+
+    def require_begun(self) -> None:
+        """Refuses a directory that nobody began to make a community in, or of another version."""
         with storage(self.path):
             if not (self.path / _MARK).exists():
                 raise NoCommunity(
                     data_dir=str(self.path), rule="run `wattledger demo` or `wattledger init` first"
                 )
             self._check_format()
-            if not self.is_complete:
-                raise NoCommunity(
-                    data_dir=str(self.path), rule="its making was interrupted: run that again"
-                )
 
     @property
     def is_complete(self) -> bool:
@@ -159,6 +163,11 @@ class DataDir:
         """Where the keys are kept, encrypted."""
         return self.path / _KEYSTORE
 
+    @property
+    def password_path(self) -> Path:
+        """Where a keystore's password is left if nobody says another place."""
+        return self.path / PASSWORD_FILE
+
     def keys(self, *, encrypted: bool = False) -> KeyRing:
         """The keys of this directory; an empty ring where there are none yet.
 
@@ -166,10 +175,10 @@ class DataDir:
             encrypted: whether a new ring is a keystore; one that is there stays what it is.
         """
         with storage(self.path):
-            is_plain = self.keys_path.exists() or not encrypted
+            has_keystore = self.keystore_path.exists()
             file: KeyFile = (
                 Keystore(self.keystore_path, self.passwords)
-                if self.keystore_path.exists() or not is_plain
+                if has_keystore or (encrypted and not self.keys_path.exists())
                 else PlainKeys(self.keys_path, successor=self.keystore_path)
             )
             return KeyRing(file, for_demo=self.is_demo())

@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ SCRYPT_N: Final = 2**17
 SCRYPT_R: Final = 8
 SCRYPT_P: Final = 1
 SCRYPT_N_MAX: Final = 2**20  # A file that asks for more is not ours.
+SCRYPT_SPARE_BYTES: Final = 2**20
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -54,12 +55,7 @@ class Passwords:
         file = self._stated() or self._left()
         if file is not None:
             return password_in(file)
-        if not _has_terminal():
-            raise KeystoreLocked(
-                rule="give --password-file, WATTLEDGER_PASSWORD_FILE, or the systemd credential "
-                f"{CREDENTIAL}; on a terminal it is asked for"
-            )
-        return _asked("Password of the keystore: ")
+        return asked("Password of the keystore: ")
 
     def choose(self) -> str:
         """The password of a new keystore; where nobody gives one, a random one is kept here."""
@@ -108,15 +104,22 @@ def password_in(file: Path) -> str:
 
 def asked_twice(question: str) -> str:
     """A new password, typed twice; raises BadInput if that were two."""
-    password = _long_enough(_asked(question), "a password")
-    if password != _asked("Once more: "):
+    password = _long_enough(asked(question), "a password")
+    if password != asked("Once more: "):
         raise BadInput(field="password", rule="the two were not the same")
     return password
 
 
-def _asked(question: str) -> str:
+def asked(question: str) -> str:
+    """A password as it is typed; raises KeystoreLocked if nobody is there to ask."""
     import getpass  # noqa: PLC0415 (only who is asked needs it)
 
+    if not _has_terminal():
+        raise KeystoreLocked(
+            rule="say which file holds the password: --password-file, WATTLEDGER_PASSWORD_FILE or "
+            f"the systemd credential {CREDENTIAL}; for a new password or a key's own file its own "
+            "option. On a terminal it is asked for"
+        )
     return getpass.getpass(question)
 
 
@@ -141,7 +144,7 @@ class Keystore:
         """
         self.path = path
         self._passwords = passwords
-        self._password: str | None = None
+        self._lock: _Lock | None = None  # Since it was opened: deriving it again takes long.
         if path.exists():
             self._document()
 
@@ -154,25 +157,29 @@ class Keystore:
         """
         if not self.path.exists():
             return {}
-        return _opened(self._document(), self._known_password(), self.path)
+        document = self._document()
+        with our_file(self.path):
+            if self._lock is None or self._lock.kdf != document.get("kdf"):
+                self._lock = _Lock.of(document, self._passwords.find())
+            opened = self._lock.opened(document)
+        if opened is None:
+            self._lock = None
+            raise WrongPassword(keystore=str(self.path))
+        return opened
 
     def write(self, keys: Mapping[str, str]) -> None:
         """Puts all keys down, whole or not at all."""
-        if self._password is None:
-            is_new = not self.path.exists()
-            self._password = self._passwords.choose() if is_new else self._known_password()
-        write_private(self.path, json.dumps(sealed(keys, self._password)))
+        if self.path.exists():
+            self.read()  # Who cannot open it does not write over it.
+        if self._lock is None:
+            self._lock = _Lock.new(self._passwords.choose())
+        write_private(self.path, json.dumps(self._lock.sealed(keys)))
 
     def change_password(self, password: str) -> None:
         """Encrypts the same keys under another password."""
         keys = self.read()
-        self._password = password
-        self.write(keys)
-
-    def _known_password(self) -> str:
-        if self._password is None:
-            self._password = self._passwords.find()
-        return self._password
+        self._lock = _Lock.new(password)
+        write_private(self.path, json.dumps(self._lock.sealed(keys)))
 
     def _document(self) -> dict[str, Any]:
         with our_file(self.path):
@@ -183,49 +190,63 @@ class Keystore:
 
 
 def sealed(keys: Mapping[str, str], password: str, *, work: int = SCRYPT_N) -> dict[str, Any]:
-    """The file's JSON.
+    """A new keystore's JSON.
 
     Args:
         work: scrypt's cost N.
     """
-    kdf = {
-        "name": "scrypt",
-        "n": work,
-        "r": SCRYPT_R,
-        "p": SCRYPT_P,
-        "salt": _text(os.urandom(SALT_BYTES)),
-    }
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 (slow to import)
-
-    nonce = os.urandom(NONCE_BYTES)
-    cipher = AESGCM(_derived(kdf, password))
-    sealed_bytes = cipher.encrypt(nonce, json.dumps(dict(keys)).encode(), _bound(kdf))
-    return {
-        "format": FORMAT,
-        "kdf": kdf,
-        "cipher": "aes-256-gcm",
-        "nonce": _text(nonce),
-        "ciphertext": _text(sealed_bytes),
-    }
+    return _Lock.new(password, work=work).sealed(keys)
 
 
-def _opened(document: Mapping[str, Any], password: str, path: Path) -> Secrets:
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 (slow to import)
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """A password, stretched with one salt."""
 
-    with our_file(path):
+    kdf: Mapping[str, Any]
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls, password: str, *, work: int = SCRYPT_N) -> "_Lock":
+        salt = _text(os.urandom(SALT_BYTES))
+        kdf = {"name": "scrypt", "n": work, "r": SCRYPT_R, "p": SCRYPT_P, "salt": salt}
+        return cls(kdf, _derived(kdf, password))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], password: str) -> "_Lock":
+        """That of a file; raises ValueError, TypeError if it is none of ours."""
         try:
-            kdf = document["kdf"]
-            key = _derived(kdf, password)
-            nonce, sealed_bytes = (
-                base64.b64decode(document[name], validate=True) for name in ("nonce", "ciphertext")
-            )
-            opened = AESGCM(key).decrypt(nonce, sealed_bytes, _bound(kdf))
-        except InvalidTag as error:
-            raise WrongPassword(keystore=str(path)) from error
+            return cls(document["kdf"], _derived(document["kdf"], password))
         except (KeyError, AttributeError) as error:
-            raise ValueError("not a keystore") from error
-        return {str(name): str(secret) for name, secret in json.loads(opened).items()}
+            raise ValueError("parameters are missing") from error
+
+    def sealed(self, keys: Mapping[str, str]) -> dict[str, Any]:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 (slow)
+
+        nonce = os.urandom(NONCE_BYTES)
+        text = json.dumps(dict(keys)).encode()
+        return {
+            "format": FORMAT,
+            "kdf": dict(self.kdf),
+            "cipher": "aes-256-gcm",
+            "nonce": _text(nonce),
+            "ciphertext": _text(AESGCM(self.key).encrypt(nonce, text, self._bound())),
+        }
+
+    def opened(self, document: Mapping[str, Any]) -> Secrets | None:
+        """The keys; None if this lock does not open it."""
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 (slow to import)
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+        nonce, ciphertext = (_bytes(document.get(name)) for name in ("nonce", "ciphertext"))
+        try:
+            text = AESGCM(self.key).decrypt(nonce, ciphertext, self._bound())
+        except InvalidTag:
+            return None
+        return {str(name): str(secret) for name, secret in json.loads(text).items()}
+
+    def _bound(self) -> bytes:
+        """What the ciphertext is bound to: nobody swaps parameters unnoticed."""
+        return json.dumps([FORMAT, self.kdf], sort_keys=True).encode()
 
 
 def _derived(kdf: Mapping[str, Any], password: str) -> bytes:
@@ -234,18 +255,19 @@ def _derived(kdf: Mapping[str, Any], password: str) -> bytes:
         raise ValueError("parameters that no keystore of ours has")
     return hashlib.scrypt(
         password.encode(),
-        salt=base64.b64decode(kdf["salt"], validate=True),
+        salt=_bytes(kdf["salt"]),
         n=n,
         r=r,
         p=p,
-        maxmem=256 * n * r,
+        maxmem=SCRYPT_SPARE_BYTES + 128 * n * r,  # What it takes, and a little.
         dklen=KEY_BYTES,
     )
 
 
-def _bound(kdf: Mapping[str, Any]) -> bytes:
-    """What the ciphertext is bound to: nobody swaps parameters unnoticed."""
-    return json.dumps([FORMAT, kdf], sort_keys=True).encode()
+def _bytes(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError("not base64")
+    return base64.b64decode(text, validate=True)
 
 
 def _text(data: bytes) -> str:

@@ -9,8 +9,16 @@ from typing import Annotated
 import typer
 
 from api.cli.charger import simulate_charger
-from api.cli.context import DataDirOption, JsonOption, Options, finish, options_of
+from api.cli.context import (
+    DataDirOption,
+    JsonOption,
+    Options,
+    PasswordFileOption,
+    finish,
+    options_of,
+)
 from api.cli.driver import charge
+from api.cli.keyring import keys_app
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
 DEBUG_VARIABLE = "WATTLEDGER_DEBUG"
@@ -26,13 +34,16 @@ app = typer.Typer(
 
 @app.callback()
 def main(
-    context: typer.Context, data_dir: DataDirOption = None, as_json: JsonOption = False
+    context: typer.Context,
+    data_dir: DataDirOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Settles a neighbourhood's electricity on an EVM chain: exact, checkable, correctable.
 
     Start with `wattledger demo`.
     """
-    context.obj = Options(data_dir=data_dir, as_json=as_json)
+    context.obj = Options(data_dir=data_dir, as_json=as_json, password_file=password_file)
 
 
 @app.command()
@@ -80,19 +91,23 @@ def init(
         Path, typer.Option(help="The community's TOML file; the README describes it.")
     ] = Path("community.toml"),
     data_dir: DataDirOption = None,
+    password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create a community from a TOML file: rules, tariff, accounts, meters; deploy its contracts.
 
-    Interrupted, it is taken up where it stopped by the same command.
+    Interrupted, it is taken up where it stopped by the same command. Behind an endpoint the keys
+    are kept in an encrypted keystore.
 
-    Example:
+    Examples:
 
         wattledger init --config community.toml --data-dir ./street
+
+        wattledger init --config community.toml --password-file /etc/wattledger/password
     """
     from api.cli.community import run_init  # noqa: PLC0415
 
-    options = options_of(context, data_dir, as_json)
+    options = options_of(context, data_dir, as_json, password_file)
     finish(options, run_init(options, config))
 
 
@@ -114,6 +129,7 @@ def serve(
         Path | None, typer.Option(help="PEM: who vouches for chargers' certificates.")
     ] = None,
     data_dir: DataDirOption = None,
+    password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve HTTP and OCPP on one port, until Ctrl-C. The data directory is this process's alone.
@@ -128,7 +144,7 @@ def serve(
     from api.cli.serve import ServeOptions, run_serve  # noqa: PLC0415
 
     run_serve(
-        options_of(context, data_dir, as_json),
+        options_of(context, data_dir, as_json, password_file),
         ServeOptions(
             host=host,
             port=port,
@@ -150,6 +166,7 @@ def import_file(
         str | None, typer.Option(help="Take only this meter's rows, or name the file's only meter.")
     ] = None,
     data_dir: DataDirOption = None,
+    password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring meter data in; prints accepted, duplicate, estimated and rejected rows.
@@ -165,7 +182,7 @@ def import_file(
     """
     from api.cli.community import run_import  # noqa: PLC0415
 
-    options = options_of(context, data_dir, as_json)
+    options = options_of(context, data_dir, as_json, password_file)
     finish(options, run_import(options, file, format_name, meter))
 
 
@@ -176,6 +193,7 @@ def settle(
         str | None, typer.Option(help="Close what is due by this time, e.g. 2016-06-08T00:00:00Z.")
     ] = None,
     data_dir: DataDirOption = None,
+    password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Close all windows that are due and settle their periods; then settle revisions.
@@ -188,7 +206,7 @@ def settle(
     """
     from api.cli.community import run_settle  # noqa: PLC0415
 
-    options = options_of(context, data_dir, as_json)
+    options = options_of(context, data_dir, as_json, password_file)
     finish(options, run_settle(options, until))
 
 
@@ -290,6 +308,7 @@ def audit(
 
 app.command()(charge)
 app.command("simulate-charger")(simulate_charger)
+app.add_typer(keys_app, name="keys")
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from api.cli.context import Options, Outcome, data_path
 from api.cli.progress import bars
-from api.config import read_config
+from api.config import CommunityConfig, read_config
+from api.datadir import DataDir
 from api.errors import BadInput
 from api.jobs.community import open_community
 from api.jobs.create import create_community
@@ -23,7 +24,9 @@ def run_init(options: Options, config_file: Path) -> Outcome:
     config = read_config(config_file)
     path = data_path(options)
     with bars(shown=not options.as_json) as progress:
-        community = create_community(path, config, progress=progress)
+        community = create_community(
+            path, config, progress=progress, password_file=options.password_file
+        )
     try:
         contracts = community.contracts
         document = {
@@ -37,6 +40,7 @@ def run_init(options: Options, config_file: Path) -> Outcome:
                 each.label or "": "0x" + each.meter_id.hex() for each in community.readings.meters()
             },
             "data_dir": str(path),
+            "warnings": _warnings(config, path),
         }
     finally:
         community.close()
@@ -44,16 +48,26 @@ def run_init(options: Options, config_file: Path) -> Outcome:
     lines = [f"{config.name}: {counts}."]
     lines += [f"{name:<9} {document[name]}" for name in ("market", "registry", "token")]
     lines.append(f"next      wattledger import FILE --format registers-csv --data-dir {path}")
-    if config.market.period_windows == 1:
-        lines.append(
-            "warning   with periods of one window the chain betrays the load of each window"
-        )
+    lines += [f"warning   {warning}" for warning in _warnings(config, path)]
     return Outcome(document=document, text="\n".join(lines))
+
+
+def _warnings(config: CommunityConfig, path: Path) -> list[str]:
+    warnings = []
+    if config.market.period_windows == 1:
+        warnings.append("with periods of one window the chain betrays the load of each window")
+    password = DataDir(path).password_path
+    if password.exists():
+        warnings.append(
+            f"the keystore's password lies beside it, in {password}: move it to where only the "
+            "service reads it, and name it by --password-file"
+        )
+    return warnings
 
 
 def run_import(options: Options, file: Path, format_name: str, meter: str | None) -> Outcome:
     """Imports a file; what is good in it is kept, and any rejected row makes the exit code 1."""
-    with open_community(data_path(options)) as community:
+    with open_community(data_path(options), password_file=options.password_file) as community:
         report = import_readings(community, file, format_name=format_name, meter=meter)
     lines = [
         (
@@ -72,7 +86,7 @@ def run_settle(options: Options, until: str | None) -> Outcome:
     """Settles what is due; not passed if an alarm holds something back."""
     until_s = None if until is None else _instant_s("--until", until)
     settled = []
-    with open_community(data_path(options)) as community:
+    with open_community(data_path(options), password_file=options.password_file) as community:
         loop = SettlementLoop(community, until_s=until_s)
         expected = loop.first_runs_left()
         with bars(shown=not options.as_json) as progress:

@@ -19,6 +19,15 @@ DataDirOption = Annotated[
         show_default=False,
     ),
 ]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        help="Holds the keystore's password; else WATTLEDGER_PASSWORD_FILE, .env, the systemd "
+        "credential wattledger-keystore, or it is asked for.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output.")
 ]
@@ -30,6 +39,7 @@ class Options:
 
     data_dir: Path | None
     as_json: bool
+    password_file: Path | None = None  # Of the keystore.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +51,19 @@ class Outcome:
     passed: bool = True
 
 
-def options_of(context: typer.Context, data_dir: Path | None, as_json: bool) -> Options:
+def options_of(
+    context: typer.Context,
+    data_dir: Path | None,
+    as_json: bool,
+    password_file: Path | None = None,
+) -> Options:
     """Options of a subcommand over those before it."""
     before: Options = context.obj
-    return Options(data_dir=data_dir or before.data_dir, as_json=as_json or before.as_json)
+    return Options(
+        data_dir=data_dir or before.data_dir,
+        as_json=as_json or before.as_json,
+        password_file=password_file or before.password_file,
+    )
 
 
 def data_path(options: Options) -> Path:

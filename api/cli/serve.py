@@ -52,7 +52,8 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
         raise BadInput(field="--tls-client-ca", rule="needs --tls-certificate and --tls-key")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with open_community(data_path(options)) as community, _listening(serve) as listener:
+    opened = open_community(data_path(options), password_file=options.password_file)
+    with opened as community, _listening(serve) as listener:
         opening = _Opening(community, serve)
         app = create_app(opening.open)
         url = _url_of(listener, is_tls=serve.certificate is not None)

@@ -91,6 +91,9 @@ def make_street(cli: Cli, place: Path, url: str, *, dispute_s: int) -> Street:
     ran = cli("init", "--config", config, "--data-dir", data, "--json")
     assert ran.code == 0, ran.err
     assert ran.document["chain_id"] == CHAIN_ID
+    assert (data / "keystore.json").exists()
+    assert not (data / "keys.json").exists()
+    assert "keystore.password" in ran.document["warnings"][0]
     lines = [
         *home("a roof", start_s=first_s, step_s=1_800, count=7, export_step_wh=60),
         *home("b flat", start_s=first_s, step_s=1_800, count=7),
@@ -120,7 +123,7 @@ def fund(url: str, config: Path, data: Path) -> None:
     """Gives the roles their gas: their keys are made before anything is sent."""
     directory = DataDir(data)
     directory.create(read_config(config).model_dump_json())
-    keys = directory.keys()
+    keys = directory.keys(encrypted=True)
     keys.make(list(ROLES))
     for role in SIGNERS:
         ask(url, "anvil_setBalance", "0x" + keys.wallet(role).address.hex(), hex(ETHER_WEI))
