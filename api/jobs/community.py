@@ -48,8 +48,10 @@ from metering.store import ReadingStore
 
 OPERATOR = "operator"
 CHARGING = "charging"  # Opens and closes charges for the hosts.
-SIGNERS = ("owner", OPERATOR, "registrar")
-ROLES = (*SIGNERS, CHARGING, "supplier", "grid_operator", "importer", "salt")
+RELAY = "relay"  # Brings what people signed.
+OWNER, REGISTRAR = "owner", "registrar"
+SIGNERS = (OWNER, OPERATOR, REGISTRAR)
+ROLES = (*SIGNERS, CHARGING, RELAY, "supplier", "grid_operator", "importer", "salt")
 BUMP_AFTER_S = 90  # A transaction that no block took by then is offered a higher fee.
 CHAIN_LAG_S = 60  # More than any sound node's clock is behind ours.
 
@@ -71,7 +73,7 @@ class Community:
 
     def __post_init__(self) -> None:
         self._following = Following(
-            self.chain,
+            lambda: self.chain,
             self.engine,
             lambda: self.contracts,
             chain_id=self.config.chain.chain_id,
@@ -138,6 +140,12 @@ class Community:
     def charging_outbox(self) -> Outbox:
         """The way for charges: a driver's refund does not wait for a settlement."""
         return self._outbox_of([CHARGING])
+
+    @cached_property
+    def relay_outbox(self) -> Outbox:
+        """The way for what people ask for: it does not wait for a settlement either."""
+        self.keys.make([RELAY])  # Directories that are older than the role lack it.
+        return self._outbox_of([RELAY, *(role for role in SIGNERS if role in self.keys)])
 
     def _outbox_of(self, roles: Sequence[str]) -> Outbox:
         set_time = None

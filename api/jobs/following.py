@@ -66,7 +66,7 @@ class Following:
 
     def __init__(
         self,
-        chain: Chain,
+        chain: Callable[[], Chain],
         engine: Engine,
         contracts: Callable[[], Contracts],
         *,
@@ -74,7 +74,7 @@ class Following:
         confirmations: int,
         read_only: bool,
     ) -> None:
-        """`contracts` is asked when there is somebody to listen to; read-only keeps no index."""
+        """`chain` and `contracts` are asked when they are needed; read-only keeps no index."""
         self._chain = chain
         self._contracts_of = contracts
         self._confirmations = confirmations
@@ -108,17 +108,17 @@ class Following:
     def _follow(self) -> tuple[Block | None, bool]:
         """The last block that is deep enough, and whether what was told is still of its chain."""
         if self._read_only:
-            return self._chain.head(), True
+            return self._chain().head(), True
         tip = self._indexer.catch_up()
         if self._told.block_number < 0:
             return tip, True
-        block = self._chain.block(self._told.block_number)
+        block = self._chain().block(self._told.block_number)
         return tip, block is not None and block.block_hash == self._told.block_hash
 
     def _entries(self, address: Address, from_block: int) -> Sequence[LogEntry]:
         if self._read_only:  # The index belongs to whoever writes to it.
             first = max(from_block, self._contracts.from_block)
-            return read_entries(self._chain, address, from_block=first)
+            return read_entries(self._chain(), address, from_block=first)
         return self._index.entries(address, from_block)
 
     @cached_property
@@ -129,7 +129,7 @@ class Following:
     def _indexer(self) -> Indexer:
         contracts = self._contracts
         return Indexer(
-            self._chain,
+            self._chain(),
             self._index,
             contracts.followed,
             start_block=contracts.from_block,
