@@ -8,21 +8,22 @@ from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from api.errors import NotAllowed, NotAuthenticated
+from api.errors import NotAllowed, NotAuthenticated, NotFound
 from api.guard import HttpLimits, host_of
 from api.jobs.market_view import Role
 from api.rates import Rates
 from api.schemas.fields import SessionIdIn
 from api.service import Service
 from charging.desk import SessionView
-from ledger.units import Address
+from ledger.units import AccountId, Address
 
 SESSION_COOKIE: Final = "wattledger_session"
+ACCOUNT_MAX: Final = 2**32 - 1
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _BEARER = HTTPBearer(auto_error=False, description="The `access_token` of `POST /v1/auth/login`.")
@@ -128,6 +129,54 @@ class SessionParty(Access):
 SESSION_READER = SessionParty(host=True, auditor=True)
 SESSION_STOPPER = SessionParty(host=True, auditor=False)
 SESSION_DRIVER = SessionParty(host=False, auditor=False)
+
+
+class WithRole(Access):
+    """Somebody who is one of these in the community."""
+
+    def __init__(self, *roles: Role) -> None:
+        self._roles = frozenset(roles)
+        self.who = " or ".join(f"the {role.value}" for role in roles)
+
+    async def __call__(self, caller: CallerDep, service: ServiceDep) -> Caller:
+        """The caller; raises NotAuthenticated, NotAllowed."""
+        roles = await run_in_threadpool(service.market.roles_of, caller.address)
+        if not self._roles & roles:
+            raise NotAllowed(rule=f"only for {self.who}")
+        return caller
+
+
+OPERATOR = WithRole(Role.OPERATOR)
+AUDITOR = WithRole(Role.AUDITOR)
+OVERSEER = WithRole(Role.AUDITOR, Role.OPERATOR)
+
+AccountPath = Annotated[int, Path(ge=0, le=ACCOUNT_MAX, description="0, 1, or a member's.")]
+
+
+class AccountParty(Access):
+    """Somebody whom an account concerns: its owner, and those with one of these roles."""
+
+    def __init__(self, *roles: Role) -> None:
+        self._roles = frozenset(roles)
+        self.who = ", ".join(["its owner", *(f"the {role.value}" for role in roles)])
+
+    async def __call__(
+        self, account: AccountPath, caller: CallerDep, service: ServiceDep
+    ) -> AccountId:
+        """The account; raises NotAuthenticated, NotFound, NotAllowed."""
+        owner = await run_in_threadpool(service.market.owner_of, account)
+        if owner is None:
+            raise NotFound(rule="no such account")
+        if caller.address != owner:
+            roles = await run_in_threadpool(service.market.roles_of, caller.address)
+            if not self._roles & roles:
+                raise NotAllowed(rule=f"only for {self.who}")
+        return AccountId(account)
+
+
+ACCOUNT_OWNER = AccountParty()
+ACCOUNT_READER = AccountParty(Role.OPERATOR, Role.AUDITOR)
+STATEMENT_READER = AccountParty(Role.AUDITOR)
 
 
 async def roles_of(service: Service, address: Address) -> set[Role]:

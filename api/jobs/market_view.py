@@ -30,6 +30,7 @@ class MarketView:
     currency: str
     chain_id: int
     contracts: Contracts
+    is_embedded: bool  # Its chain is kept by this service.
     config: MarketConfig
     operator: Address  # Now; the configuration holds the first one.
     tariff: MarketTariff  # Of the period that runs.
@@ -64,6 +65,7 @@ class MarketDesk:
             currency=community.config.currency,
             chain_id=community.chain.chain_id,
             contracts=community.contracts,
+            is_embedded=community.config.chain.rpc is None,
             config=community.market_config,
             operator=reader.operator(),
             tariff=reader.tariff_at(period_start_s),
@@ -78,6 +80,11 @@ class MarketDesk:
         """Accounts that an address owns, 0 and 1 among them."""
         owners = self._community.refresh().owners
         return [AccountId(index) for index, owner in enumerate(owners) if owner == address]
+
+    def owner_of(self, account: int) -> Address | None:
+        """Whose account it is now; None if there is no such account."""
+        owner = self._reader.address_of(account)
+        return owner if any(owner) else None
 
     def roles_of(self, address: Address) -> set[Role]:
         """What an address is in the market; whom chargers belong to is not asked here."""
