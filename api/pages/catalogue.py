@@ -15,6 +15,9 @@ Sentence = str | Mapping[str, str]  # The second by plural form: {"one": …, "o
 Catalogue = Mapping[str, Sentence]
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_APART: Final = re.compile(r" (?=[:;!?»%€])|(?<=«) ")
+_BETWEEN_LETTERS: Final = re.compile(r"(?<=\w)'(?=\w)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,15 @@ def catalogue_of(language: Language) -> Catalogue:
                 raise ValueError(
                     f"{language.tag}/{file.name}: {min(twice)} stands in another file, too"
                 )
-            merged.update(sentences)
+            merged.update({key: _set(sentence) for key, sentence in sentences.items()})
     return merged
+
+
+def _set(sentence: Sentence) -> Sentence:
+    """Typeset: real apostrophes, and no line break before a mark that stands apart (in French)."""
+    if not isinstance(sentence, str):
+        return {form: str(_set(text)) for form, text in sentence.items()}
+    return _BETWEEN_LETTERS.sub("\N{RIGHT SINGLE QUOTATION MARK}", _APART.sub(NO_BREAK, sentence))
 
 
 def forms_of(sentence: Sentence) -> Mapping[str, str]:

@@ -15,12 +15,11 @@ from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_currency, format_decimal
 
-from api.pages.catalogue import PLACEHOLDER, Language, Sentence, catalogue_of, forms_of
+from api.pages.catalogue import NO_BREAK, PLACEHOLDER, Language, Sentence, catalogue_of, forms_of
 from ledger.units import MICRO_PER_TOKEN, NANO_PER_MICRO
 
 NANO_PER_TOKEN: Final = MICRO_PER_TOKEN * NANO_PER_MICRO
 WH_PER_KWH: Final = 1_000
-NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 UNKNOWN: Final = "\N{EM DASH}"  # What is not known is no zero.
 ISO_CURRENCIES: Final = frozenset(Locale("en").currencies)
 
