@@ -11,7 +11,18 @@ from api.pages.assets import STATIC_PATH, Assets
 from api.pages.problem_page import problem_page
 from api.problems import install_problems
 from api.rates import Rates
-from api.routers import auth, chargers, health, market, ocpp, readings, receipts, rpc, sessions
+from api.routers import (
+    auth,
+    chargers,
+    grid,
+    health,
+    market,
+    ocpp,
+    readings,
+    receipts,
+    rpc,
+    sessions,
+)
 from api.routers.pages import now
 from api.service import OpenService
 
@@ -50,7 +61,7 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
     app.state.limits, app.state.rates = limits, rates
     install_problems(app, show=problem_page)
     app.add_middleware(Guard, limits=limits, rates=rates)
-    for module in (auth, market, readings, chargers, sessions, receipts):
+    for module in (auth, market, readings, chargers, sessions, receipts, grid):
         app.include_router(module.router, prefix=PREFIX)
     for outside in (health, rpc, ocpp, now):
         app.include_router(outside.router)

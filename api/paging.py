@@ -13,6 +13,7 @@ T = TypeVar("T")
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 100
 CURSOR_CHARS_MAX = 200
+NUMBER_DIGITS_MAX = 18
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items on a page.")]
 Cursor = Annotated[
@@ -50,3 +51,13 @@ def read_cursor(cursor: str) -> str:
         return base64.urlsafe_b64decode(cursor).decode()
     except (binascii.Error, ValueError) as error:
         raise BadInput(field="cursor", rule="is not one that a page gave") from error
+
+
+def read_number(cursor: str | None) -> int | None:
+    """The number that a cursor stands for, if there is a cursor; raises BadInput."""
+    if cursor is None:
+        return None
+    name = read_cursor(cursor)
+    if not (name.isascii() and name.isdecimal() and len(name) <= NUMBER_DIGITS_MAX):
+        raise BadInput(field="cursor", rule="is not one that a page gave")
+    return int(name)

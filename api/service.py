@@ -7,6 +7,8 @@ from datetime import datetime
 
 from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
+from api.jobs.oversight.audits import AuditDesk
+from api.jobs.oversight.overview import OversightDesk
 from api.jobs.taking.answers import ReadingsDesk
 from api.sign_in import SignIn
 from charging.desk import ChargingDesk
@@ -21,6 +23,8 @@ class Service:
     market: MarketDesk
     readings: ReadingsDesk
     desk: ChargingDesk
+    oversight: OversightDesk
+    audits: AuditDesk
     sink: PointSink
     door: PointDoor
     points: PointLink

@@ -7,6 +7,8 @@ from typing import Final
 from api.auth_store import AuthStore
 from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
+from api.jobs.oversight.audits import AuditDesk
+from api.jobs.oversight.overview import OversightDesk
 from api.jobs.running_time import let_time_run
 from api.jobs.settling import PACE_S, Settling
 from api.jobs.taking.in_process import InProcess
@@ -32,12 +34,19 @@ async def serve_community(
     async with (
         Runtime(community) as runtime,
         Settling(community, pace_s=settle_every_s) as settling,
+        AuditDesk(community, community.system_now) as audits,
     ):
+
+        def problems() -> list[str]:
+            return [*runtime.problems(), *settling.problems()]
+
         yield Service(
             community=community,
             market=MarketDesk(community),
             readings=InProcess(community),
             desk=runtime.desk,
+            oversight=OversightDesk(community, runtime.desk, problems),
+            audits=audits,
             sink=runtime.sink,
             door=runtime.door,
             points=runtime.points,
@@ -48,5 +57,5 @@ async def serve_community(
                 known_as=frozenset(name.lower() for name in known_as),
             ),
             now=community.system_now,
-            problems=lambda: [*runtime.problems(), *settling.problems()],
+            problems=problems,
         )

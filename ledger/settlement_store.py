@@ -156,14 +156,14 @@ class SettlementStore:
         with self.engine.begin() as connection:
             query = select(_RUN).where(_RUN.c.state.in_(["planned", "proposed"]))
             row = connection.execute(query).mappings().first()
-        return None if row is None else _stored_run(row)
+        return None if row is None else stored_run(row)
 
     def run(self, period_start_s: int, run: int) -> StoredRun | None:
         """One run."""
         where = (_RUN.c.period_start_s == period_start_s) & (_RUN.c.run == run)
         with self.engine.begin() as connection:
             row = connection.execute(select(_RUN).where(where)).mappings().first()
-        return None if row is None else _stored_run(row)
+        return None if row is None else stored_run(row)
 
     def require_run(self, period_start_s: int, run: int) -> StoredRun:
         """One run that must be there.
@@ -180,7 +180,15 @@ class SettlementStore:
         """All runs by period and run."""
         query = select(_RUN).order_by(_RUN.c.period_start_s, _RUN.c.run)
         with self.engine.begin() as connection:
-            return [_stored_run(row) for row in connection.execute(query).mappings()]
+            return [stored_run(row) for row in connection.execute(query).mappings()]
+
+    def gas_used(self) -> dict[tuple[int, int], int]:
+        """Gas of each final run, by period and run."""
+        query = select(_RUN.c.period_start_s, _RUN.c.run, _RUN.c.gas_used).where(
+            _RUN.c.gas_used.is_not(None)
+        )
+        with self.engine.begin() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(query)}
 
     def statements(self, period_start_s: int, run: int) -> list[StoredStatement]:
         """All statements of a run, by account."""
@@ -190,7 +198,7 @@ class SettlementStore:
             .order_by(_STATEMENT.c.account)
         )
         with self.engine.begin() as connection:
-            return [_stored_statement(row) for row in connection.execute(query).mappings()]
+            return [stored_statement(row) for row in connection.execute(query).mappings()]
 
     def latest_cutoff_s(self) -> int:
         """The latest cutoff that any run used; 0 if none has."""
@@ -243,7 +251,8 @@ def _statement_values(plan: SettlementPlan) -> Iterable[dict[str, object]]:
         }
 
 
-def _stored_run(row: RowMapping) -> StoredRun:
+def stored_run(row: RowMapping) -> StoredRun:
+    """A run from its row."""
     totals: Sequence[int] = unpack(row["totals"])
     return StoredRun(
         period_start_s=row["period_start_s"],
@@ -267,7 +276,8 @@ def _stored_run(row: RowMapping) -> StoredRun:
     )
 
 
-def _stored_statement(row: RowMapping) -> StoredStatement:
+def stored_statement(row: RowMapping) -> StoredStatement:
+    """A statement from its row."""
     return StoredStatement(
         period_start_s=row["period_start_s"],
         run=row["run"],

@@ -19,6 +19,8 @@ from api.guard import HttpLimits
 from api.jobs.community import Community
 from api.jobs.create import account_key
 from api.jobs.market_view import MarketDesk
+from api.jobs.oversight.audits import AuditDesk
+from api.jobs.oversight.overview import OversightDesk
 from api.jobs.taking.in_process import InProcess
 from api.service import Service
 from api.sign_in import SignIn
@@ -251,6 +253,8 @@ def world_of(community: Community, limits: HttpLimits = ROOMY) -> Iterator[World
             market=MarketDesk(community),
             readings=InProcess(community),
             desk=desk,
+            oversight=OversightDesk(community, desk, lambda: problems),
+            audits=AuditDesk(community, clock),
             sink=points,
             door=points,
             points=points,

@@ -10,12 +10,12 @@ from fastapi.routing import APIRoute
 from api.app import create_app
 from api.deps import Access
 from api.jobs.community import Community
-from api.routers import auth, chargers, health, market, receipts, rpc, sessions
+from api.routers import auth, chargers, grid, health, market, receipts, rpc, sessions
 from api.sign_in import TOKEN_S
 from charging.orders import SessionId, TopUp, charger_id_of
 from tests.api.http_world import World, community_in, problem, world_of
 
-HTTP_ROUTERS = (auth, chargers, health, market, receipts, rpc, sessions)
+HTTP_ROUTERS = (auth, chargers, grid, health, market, receipts, rpc, sessions)
 ALL = {
     "nobody",
     "driver",
@@ -31,6 +31,7 @@ ALL = {
 NOT_SIGNED_IN = {"nobody", "expired", "tampered"}
 SIGNED_IN = ALL - NOT_SIGNED_IN
 READERS = {"driver", "host", "auditor"}
+OVERSEERS = {"auditor", "operator"}
 
 Request = Callable[["Scene"], dict[str, Any]]
 
@@ -87,6 +88,13 @@ ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
         {"driver"},
         lambda scene: {"json": scene.top_up()},
     ),
+    ("GET", "/v1/grid"): (OVERSEERS, nothing),
+    ("GET", "/v1/grid/meters"): (OVERSEERS, nothing),
+    ("GET", "/v1/grid/meters.csv"): (OVERSEERS, nothing),
+    ("GET", "/v1/grid/settlements.csv"): (OVERSEERS, nothing),
+    ("GET", "/v1/grid/audits"): (OVERSEERS, nothing),
+    ("POST", "/v1/grid/audits"): (OVERSEERS, nothing),
+    ("GET", "/v1/grid/audits/{audit_id}"): (OVERSEERS, nothing),
     ("GET", "/healthz"): (ALL, nothing),
     ("GET", "/readyz"): (ALL, nothing),
     ("POST", "/rpc"): (ALL, lambda _: {"json": {"id": 1, "method": "eth_chainId"}}),
@@ -158,7 +166,7 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(
     method, path = route
     allowed, request_of = ROUTES[route]
     session_id = scene.live if method == "POST" else scene.ended
-    url = path.format(session_id=session_id, charge_point_id="CP1")
+    url = path.format(session_id=session_id, charge_point_id="CP1", audit_id=1)
     headers = headers_of(scene.world, who)
     response = scene.world.client.request(method, url, headers=headers, **request_of(scene))
     if who in allowed:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Self
 
+from api.errors import NotFound
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community, open_community
 from api.jobs.oversight.audits_store import AuditRecord, AuditStore
@@ -66,9 +67,12 @@ class AuditDesk:
                 self._thread.start()
             return record
 
-    def find(self, audit_id: int) -> AuditRecord | None:
-        """One audit."""
-        return self._store.find(audit_id)
+    def require(self, audit_id: int) -> AuditRecord:
+        """One audit; raises NotFound."""
+        record = self._store.find(audit_id)
+        if record is None:
+            raise NotFound(rule=f"there is no audit {audit_id}")
+        return record
 
     def latest(self, *, limit: int, before: int | None = None) -> list[AuditRecord]:
         """The last audits, newest first."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from api.jobs.community import Community
 from api.jobs.oversight.meters import MeterHealth, MeterWatch, watch_meters
+from api.jobs.oversight.runs import SettledRun, settled_runs
 from charging.desk import ChargePointView, ChargingDesk
 from charging.points import Availability
 from ledger.history import MarketHistory
@@ -77,6 +78,10 @@ class OversightDesk:
     def meters(self) -> list[MeterWatch]:
         """Every meter, by account and label."""
         return watch_meters(self._community, self._community.clock.now())
+
+    def runs(self) -> list[SettledRun]:
+        """Every run of every period."""
+        return settled_runs(self._community)
 
     async def charge_points(self) -> Sequence[ChargePointView]:
         """Every charge point."""
