@@ -1,5 +1,6 @@
 """What a grid operator watches over, and audits on demand."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -7,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.deps import OVERSEER, Caller, ServiceDep
 from api.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
-from api.grid_csv import meters_csv, settlements_csv
+from api.grid_csv import METER_COLUMNS, RUN_COLUMNS, meters_csv, settlements_csv
 from api.jobs.oversight.meters import MeterHealth, MeterWatch
 from api.openapi import Responses, failures, merged
 from api.paging import LIMIT_DEFAULT, Cursor, Limit, page_of, read_number, write_cursor
@@ -32,7 +33,14 @@ StateFilter = Annotated[
     MeterHealth | None, Query(alias="state", description="Only meters in this state.")
 ]
 FAILURES = failures(NotAuthenticated, NotAllowed, BadInput, ChainUnavailable)
-CSV: Responses = {200: {"description": "A table with a header line.", "content": {"text/csv": {}}}}
+
+
+def table_of(columns: Sequence[str]) -> Responses:
+    """What the description says of a table."""
+    content = {"text/csv": {"schema": {"type": "string"}, "example": ",".join(columns) + "\r\n"}}
+    return {200: {"description": "A table with a header line (RFC 4180).", "content": content}}
+
+
 AUDIT_ID_MAX = 2**31 - 1
 
 
@@ -56,14 +64,18 @@ def get_meters(
     return MeterWatchesOut(items=[MeterWatchOut.of(each) for each in page], next=following)
 
 
-@router.get("/meters.csv", response_class=Response, responses=merged(CSV, FAILURES))
+@router.get(
+    "/meters.csv", response_class=Response, responses=merged(table_of(METER_COLUMNS), FAILURES)
+)
 def get_meters_csv(service: ServiceDep, state: StateFilter = None) -> Response:
     """Give the same as a table."""
     found = [each for each in service.oversight.meters() if state in {None, each.health}]
     return _table("meters.csv", meters_csv(found))
 
 
-@router.get("/settlements.csv", response_class=Response, responses=merged(CSV, FAILURES))
+@router.get(
+    "/settlements.csv", response_class=Response, responses=merged(table_of(RUN_COLUMNS), FAILURES)
+)
 def get_settlements_csv(service: ServiceDep) -> Response:
     """Give every run of every period, with its roots, transactions and gas."""
     return _table("settlements.csv", settlements_csv(service.oversight.runs()))
