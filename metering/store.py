@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlmodel import SQLModel
 
 from ledger.units import from_unix_s, to_unix_s
 from metering.errors import Problem
+from metering.freeze_store import FREEZE, hold_freeze, move_freeze
 from metering.intake import IntakeResult, admit, judge_meter
 from metering.meters import MeterBook
 from metering.reading_rows_store import (
@@ -70,7 +71,7 @@ class ReadingStore:
 
     def create_tables(self) -> None:
         """Creates what is missing; a service migrates instead."""
-        SQLModel.metadata.create_all(self._engine, tables=[METER, READING])
+        SQLModel.metadata.create_all(self._engine, tables=[METER, READING, FREEZE])
 
     def add_meters(self, meters: Iterable[Meter]) -> None:
         """Makes meters known by the names that files give them; the same again changes nothing."""
@@ -102,12 +103,12 @@ class ReadingStore:
     ) -> IntakeResult:
         """Judges readings and keeps the good ones, in one transaction.
 
-        `accepted_at` must never run backwards, and a cutoff must be a second that has passed:
-        what is known at a cutoff then never changes.
+        They are accepted at `accepted_at`, or right after what is frozen by then.
         """
         by_meter, rejected = admit(checked, book, now_at)
         accepted = duplicates = 0
         with self._engine.begin() as connection:
+            accepted_s = max(to_unix_s(accepted_at), hold_freeze(connection) + 1)
             numbers = lock_meters(connection, by_meter)
             for chunk in chunks(sorted(by_meter, key=numbers.__getitem__)):
                 spans = [_span(numbers[each], checked, by_meter[each]) for each in chunk]
@@ -120,7 +121,7 @@ class ReadingStore:
                         stored.get(number, ()),
                         book.terms_of_meter(meter_id),
                     )
-                    kept = _rows(number, checked, verdict.accepted, to_unix_s(accepted_at))
+                    kept = _rows(number, checked, verdict.accepted, accepted_s)
                     rows += sorted(kept)
                     duplicates += len(verdict.duplicates)
                     rejected |= verdict.rejected
@@ -128,6 +129,20 @@ class ReadingStore:
                 accepted += len(rows)
         problems = (Problem(position=index, error=rejected[index]) for index in sorted(rejected))
         return IntakeResult(accepted=accepted, duplicates=duplicates, rejected=tuple(problems))
+
+    def freeze(self, through_at: datetime, connection: Connection | None = None) -> None:
+        """From now on nothing is accepted at or before an instant; all that was can be read.
+
+        Waits for what is being taken in just now, by whatever process.
+
+        Args:
+            connection: of a transaction with whose end it happens; else at once.
+        """
+        if connection is not None:
+            move_freeze(connection, to_unix_s(through_at))
+            return
+        with self._engine.begin() as own:
+            move_freeze(own, to_unix_s(through_at))
 
     def series(
         self,

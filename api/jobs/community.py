@@ -1,6 +1,5 @@
 """One community, opened: its data directory, database, chain, outbox, index and clock."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -67,7 +66,6 @@ class Community:
     chain: Chain
     clock: Clock  # The one source of this community's time.
     read_only: bool
-    intake_guard: threading.Lock = field(default_factory=threading.Lock)  # Intake or planning.
     pause: Callable[[float], None] = time.sleep  # Between two looks at what is to be confirmed.
     _following: Following = field(init=False)
 
@@ -95,7 +93,6 @@ class Community:
             chain=self.chain,
             clock=self.clock,
             read_only=self.read_only,
-            intake_guard=self.intake_guard,
             pause=pause,
         )
 

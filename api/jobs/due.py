@@ -8,6 +8,7 @@ from api.jobs.community import Community
 from ledger.history import MarketHistory
 from ledger.units import from_unix_s, to_unix_s
 from metering.meters import MeterBook
+from metering.reading_rows_store import ALWAYS_S
 
 REVISED_THROUGH = "revised_through_s"
 
@@ -34,6 +35,7 @@ class DueRuns:
         self._moves_time = moves_time
         self._until_s = until_s
         self._dirty: set[int] | None = None  # Final periods that readings have touched since.
+        self._looked_through_s = 0  # Up to what was accepted by then.
 
     def find(self, history: MarketHistory, book: MeterBook) -> Iterator[DueRun]:
         """What is due, the first thing first; the caller takes what it can propose."""
@@ -61,7 +63,7 @@ class DueRuns:
     def note_nothing_left(self) -> None:
         """Remembers, when no revision is left, that readings up to the last cutoff are settled."""
         store = self._community.settlements
-        through = str(store.latest_cutoff_s())
+        through = str(min(store.latest_cutoff_s(), self._looked_through_s))
         if self._dirty == set() and store.facts().get(REVISED_THROUGH) != through:
             with self._community.engine.begin() as connection:
                 store.set_facts(connection, [(REVISED_THROUGH, through)])
@@ -147,17 +149,20 @@ class DueRuns:
         return sorted(self._dirty | self._collectable(history))
 
     def _touched(self, history: MarketHistory) -> set[int]:
+        known_until, store = self._known_until(), self._community.settlements
+        # What came in up to a cutoff is all there; what is newer may be on its way just now.
+        self._looked_through_s = ALWAYS_S if known_until is None else store.latest_cutoff_s()
         cutoffs: dict[int, int] = {}  # Of each period's last run.
         for period_start_s, run in history.final_order:
             cutoffs[period_start_s] = history.runs[(period_start_s, run)].cutoff_at_s
         if not cutoffs:
             return set()
-        noted_s = int(self._community.settlements.facts().get(REVISED_THROUGH, "0"))
+        noted_s = int(store.facts().get(REVISED_THROUGH, "0"))
         since_s = max(noted_s, min(cutoffs.values()))
         schedule = self._community.schedule
         touched: set[int] = set()
         for stretch in self._community.readings.touched_since(
-            from_unix_s(since_s), cutoff_at=self._known_until()
+            from_unix_s(since_s), cutoff_at=known_until
         ):
             start_s = schedule.period_start_of(to_unix_s(stretch.first_at) - 1)
             stop_s = to_unix_s(stretch.last_at) + 1

@@ -145,12 +145,12 @@ def take_signed(
     """Takes signed readings in; each keeps its position in whatever it came from."""
     book: MeterBook = community.book()
     checked = verify_many(signed, book, community.reading_domain)
-    with community.intake_guard:
-        # A later run must be able to tell what an earlier one could not know.
-        accepted_s = max(community.now_s(), community.settlements.latest_cutoff_s() + 1)
-        result = community.readings.take(
-            checked, book=book, now_at=community.system_now(), accepted_at=from_unix_s(accepted_s)
-        ).located(positions, problems)
+    result = community.readings.take(
+        checked,
+        book=book,
+        now_at=community.system_now(),
+        accepted_at=from_unix_s(community.now_s()),
+    ).located(positions, problems)
     return ImportReport(
         accepted=result.accepted,
         duplicates=result.duplicates,

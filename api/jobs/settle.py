@@ -23,6 +23,7 @@ from ledger.errors import LedgerError
 from ledger.outbox_states import Entry, IntentFailed, UnknownIntent
 from ledger.settlement import SettlementPlan, plan
 from ledger.settlement_store import StoredRun
+from ledger.units import from_unix_s
 from ledger.words import StatementRow
 
 
@@ -78,14 +79,12 @@ class SettlementLoop:
         return self._due.first_runs_left()
 
     def _begin(self) -> StoredRun | None:
-        with self._community.intake_guard:  # What comes in now is after the cutoff.
-            return self._plan_next()
-
-    def _plan_next(self) -> StoredRun | None:
         self.alarm = None
         community = self._community
         history, book = community.refresh(), community.book()
         for due in self._due.find(history, book):
+            if not self._moves_time:  # A time that is yet to come is frozen with the plan.
+                community.readings.freeze(from_unix_s(due.cutoff_at_s))
             assignment = assign(
                 community,
                 history,
@@ -138,6 +137,7 @@ class SettlementLoop:
         )
         with community.engine.begin() as connection:
             community.settlements.save_plan(connection, planned, attempt=attempt)
+            community.readings.freeze(from_unix_s(due.cutoff_at_s), connection)
             community.outbox.put(intent, connection)
         return community.settlements.require_run(planned.period_start_s, planned.run)
 
