@@ -1,6 +1,6 @@
 """The book of meters, from the registry's events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -12,6 +12,7 @@ from ledger.statements import StatementMeter
 from ledger.units import AccountId, Address, from_unix_s, to_unix_s
 from metering.meters import MeterBook, MeterClass, MeterTerm
 from metering.readings import MeterId
+from metering.store import Stretch
 
 # In the order of the contract's enum.
 CLASSES = (MeterClass.CERTIFIED, MeterClass.GATEWAY, MeterClass.IMPORTED)
@@ -69,3 +70,23 @@ def meters_of(
         StatementMeter(meter_id=meter_id, meter_class=meter_class)
         for meter_id, meter_class in sorted(found)
     )
+
+
+def heard_through_s(
+    book: MeterBook, stretches: Mapping[MeterId, Stretch], from_s: int, until_s: int
+) -> int:
+    """Up to when every meter that is active in a stretch of time has been heard.
+
+    At least `until_s` if each has a reading at or after it, or at or after its term's end.
+    """
+    through_s = until_s
+    for meter_id in book.meters():
+        for term in book.terms_of_meter(meter_id):
+            ends_s = until_s if term.valid_until is None else to_unix_s(term.valid_until)
+            if to_unix_s(term.valid_from) >= until_s or ends_s <= from_s:
+                continue
+            stretch = stretches.get(meter_id)
+            heard_s = 0 if stretch is None else to_unix_s(stretch.last_at)
+            if heard_s < min(until_s, ends_s):
+                through_s = min(through_s, heard_s)
+    return through_s

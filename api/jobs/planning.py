@@ -1,5 +1,7 @@
 """What a run is planned from: flows known at a cutoff, and what the chain says."""
 
+from collections.abc import Mapping, Sequence
+
 from api.jobs.community import Community
 from ledger.assignment import AccountState, Assignment, FlowCell, Tariff
 from ledger.history import AccountLimits, MarketHistory
@@ -24,6 +26,28 @@ def assign(
     cutoff_at_s: int,
 ) -> Assignment:
     """Gathers what a run that is proposed at `at_s` is planned from."""
+    return assignment_of(
+        community,
+        history,
+        flows_known(community, book, period_start_s, cutoff_at_s=cutoff_at_s),
+        period_start_s=period_start_s,
+        run=run,
+        at_s=at_s,
+        cutoff_at_s=cutoff_at_s,
+    )
+
+
+def assignment_of(
+    community: Community,
+    history: MarketHistory,
+    flows: Mapping[AccountId, Sequence[FlowCell]],
+    *,
+    period_start_s: int,
+    run: int,
+    at_s: int,
+    cutoff_at_s: int,
+) -> Assignment:
+    """The same, where the period's flows are there already."""
     tariff = history.tariff_at(period_start_s)
     return Assignment(
         schedule=community.schedule,
@@ -45,7 +69,7 @@ def assign(
             at_s=at_s,
             withdrawal_delay_s=community.rules.withdrawal_delay_s,
         ),
-        flows=flows_known(community, book, period_start_s, cutoff_at_s=cutoff_at_s),
+        flows=flows,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from ledger.bills import WindowBill
 from ledger.statements import StatementMeter
 from ledger.units import AccountId, Address, Hash32
 from ledger.words import StatementRow, WindowPrice
@@ -25,23 +26,26 @@ class PeriodState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One community figure, and whether so few stand behind it that strangers may not see it."""
+    """One community figure, and whether so many stand behind it that strangers may see it."""
 
     energy_wh: int
-    is_open: bool  # At least 5 accounts, of which none has over half.
+    is_open: bool  # See `cells.py`.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowView:
-    """One window of the community; what is not settled yet is computed from readings so far."""
+    """One window of the community; what no run says yet is computed from readings so far."""
 
     start_s: int
-    run: int | None  # Of the period's last run; None: provisional.
-    state: PeriodState  # Of its period.
+    period_start_s: int
+    run: int | None  # Whose figures these are; None: provisional.
+    state: PeriodState  # `final` or `proposed` where a run says it, else its period's.
     price: WindowPrice
     imported: Cell
     exported: Cell
     traded: Cell
+    estimated: int  # Accounts of which a register at an end was computed, not read.
+    is_complete: bool  # Every meter has been heard since its end; true of what a run says.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +109,12 @@ class AccountView:
     name: str | None  # As far as it is known here.
     balance_nano: int
     pending_nano: int  # What a proposal that waits would change.
+    unsettled_nano: int  # What the periods before this one will change, by readings so far.
     requested_micro: int  # Asked to be paid out.
     requested_at: datetime | None
     withdrawable_at: datetime | None
     cover_nano: int  # For the period that runs.
-    needed_nano: int  # What the period that runs is expected to need: see `DAYS_LOOKED_AT`.
+    needed_nano: int  # What the period that runs is expected to need: see `cover.py`.
     spent_per_day_nano: int  # What went out less what came in, of the days before; 0 if none.
     lasts_days: int | None  # The cover at that rate; None: it does not shrink.
     is_covered: bool
@@ -126,15 +131,24 @@ class WindowLine:
     start_s: int
     row: StatementRow
     price: WindowPrice
-    amount_nano: int  # As the market counts it.
-    grid_only_nano: int  # The same energy at this window's grid tariff alone.
-    run: int | None
-    state: PeriodState
+    bill: WindowBill
+    run: int | None  # Whose figures these are; None: provisional.
+    state: PeriodState  # As of a window.
+
+    @property
+    def amount_nano(self) -> int:
+        """What the window moves, as the market counts it."""
+        return self.bill.amount_nano
+
+    @property
+    def grid_only_nano(self) -> int:
+        """The same energy at this window's grid tariff alone."""
+        return self.bill.grid_only_nano
 
     @property
     def saved_nano(self) -> int:
         """How much better off than with the grid's tariff alone."""
-        return self.amount_nano - self.grid_only_nano
+        return self.bill.saved_nano
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,5 +198,3 @@ class StatementLine:
     shortfall_nano: int
     meters: tuple[StatementMeter, ...]
     transaction: Hash32 | None
-
-
