@@ -6,7 +6,9 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from api.callers import name_callers
 from api.guard import Guard, HttpLimits
+from api.metrics import Metrics
 from api.pages.assets import STATIC_PATH, Assets
 from api.pages.problem_page import problem_page
 from api.problems import install_problems
@@ -20,11 +22,13 @@ from api.routers import (
     ocpp,
     readings,
     receipts,
+    relays,
     rpc,
     sessions,
 )
-from api.routers.pages import now
+from api.routers.pages import docs, now
 from api.service import OpenService
+from api.watching import Watch
 
 PREFIX: Final = "/v1"
 VERSION: Final = "1"
@@ -38,7 +42,7 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
         limits: how much of what a visitor gets.
     """
     limits = limits or HttpLimits()
-    rates = Rates()
+    rates, metrics = Rates(), Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -47,7 +51,8 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
             app.state.point_door = service.door
             app.state.point_sink = service.sink
             app.state.points = service.points
-            yield
+            with metrics.of(service):
+                yield
 
     app = FastAPI(
         title="Wattledger",
@@ -58,12 +63,18 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.limits, app.state.rates = limits, rates
+    app.state.limits, app.state.rates, app.state.metrics = limits, rates, metrics
     install_problems(app, show=problem_page)
     app.add_middleware(Guard, limits=limits, rates=rates)
-    for module in (auth, market, readings, chargers, sessions, receipts, grid):
-        app.include_router(module.router, prefix=PREFIX)
-    for outside in (health, rpc, ocpp, now):
-        app.include_router(outside.router)
+    app.add_middleware(Watch, traffic=metrics)  # The last one added stands before the others.
+    inside = [auth, market, readings, chargers, sessions, receipts, relays, grid]
+    outside = [health, rpc, ocpp]
+    routers = [(PREFIX, module.router) for module in inside]
+    routers += [("", module.router) for module in outside]
+    for prefix, router in routers:
+        app.include_router(router, prefix=prefix)
+    for page in (now, docs):
+        app.include_router(page.router)
+    name_callers(app, routers)
     app.mount(STATIC_PATH, Assets())
     return app

@@ -16,8 +16,9 @@ from starlette.requests import HTTPConnection
 from api.errors import NotAllowed, NotAuthenticated, NotFound
 from api.guard import HttpLimits, host_of
 from api.jobs.market_view import Role
+from api.jobs.people.relays import RelayView
 from api.rates import Rates
-from api.schemas.fields import SessionIdIn
+from api.schemas.fields import RelayIdIn, SessionIdIn
 from api.service import Service
 from charging.desk import SessionView
 from ledger.units import AccountId, Address
@@ -177,6 +178,22 @@ class AccountParty(Access):
 ACCOUNT_OWNER = AccountParty()
 ACCOUNT_READER = AccountParty(Role.OPERATOR, Role.AUDITOR)
 STATEMENT_READER = AccountParty(Role.AUDITOR)
+
+
+class RelayParty(Access):
+    """Whoever signed what is relayed, or is paid by it."""
+
+    who = "its owner"
+
+    def __call__(self, relay_id: RelayIdIn, caller: CallerDep, service: ServiceDep) -> RelayView:
+        """The relay; raises NotAuthenticated, NotFound, NotAllowed."""
+        view = service.people.book.view(relay_id)
+        if view.relay.owner != caller.address:
+            raise NotAllowed(rule=f"only for {self.who}")
+        return view
+
+
+RELAY_OWNER = RelayParty()
 
 
 async def roles_of(service: Service, address: Address) -> set[Role]:

@@ -61,3 +61,8 @@ def read_number(cursor: str | None) -> int | None:
     if not (name.isascii() and name.isdecimal() and len(name) <= NUMBER_DIGITS_MAX):
         raise BadInput(field="cursor", rule="is not one that a page gave")
     return int(name)
+
+
+def write_number(number: int | None) -> str | None:
+    """A cursor that stands for a number, if there is one."""
+    return None if number is None else write_cursor(str(number))

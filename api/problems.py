@@ -24,6 +24,7 @@ from api.errors import (
     SignInRefused,
     StorageFailed,
 )
+from api.exchange import note_problem
 from api.facts import detail_of, json_of
 from ledger.errors import LedgerError
 
@@ -54,6 +55,11 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "unknown_meter": 404,
     "method_not_allowed": 405,
     "order_used": 409,
+    "nonce_used": 409,
+    "key_not_here": 409,
+    "already_member": 409,
+    "already_applied": 409,
+    "already_paired": 409,
     "charger_busy": 409,
     "charger_offline": 409,
     "tariff_changed": 409,
@@ -157,8 +163,10 @@ def _response(
     headers: Mapping[str, str],
     facts: Mapping[str, object] = MappingProxyType({}),
 ) -> Response:
+    problem = {**problem_of(error), **facts}
+    note_problem(str(problem["code"]))
     # ASCII, so that half a surrogate pair in a fact cannot fail to be sent.
-    body = json.dumps({**problem_of(error), **facts}).encode("ascii")
+    body = json.dumps(problem).encode("ascii")
     return Response(
         body, status_code=status_of(error), media_type=MEDIA_TYPE, headers=dict(headers)
     )

@@ -9,6 +9,7 @@ from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
 from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
+from api.jobs.people.desks import People
 from api.jobs.taking.answers import ReadingsDesk
 from api.sign_in import SignIn
 from charging.desk import ChargingDesk
@@ -22,6 +23,7 @@ class Service:
     community: Community
     market: MarketDesk
     readings: ReadingsDesk
+    people: People
     desk: ChargingDesk
     oversight: OversightDesk
     audits: AuditDesk

@@ -9,6 +9,8 @@ from api.jobs.community import Community
 from api.jobs.market_view import MarketDesk
 from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
+from api.jobs.people.desks import errands_of, people_of
+from api.jobs.people.relaying import Relaying
 from api.jobs.running_time import let_time_run
 from api.jobs.settling import PACE_S, Settling
 from api.jobs.taking.in_process import InProcess
@@ -31,19 +33,22 @@ async def serve_community(
     from api.jobs.charging.runtime import Runtime  # noqa: PLC0415 (brings OCPP along)
 
     let_time_run(community)
+    relaying = Relaying(community, errands_of(community), pace_s=settle_every_s)
     async with (
         Runtime(community) as runtime,
         Settling(community, pace_s=settle_every_s) as settling,
+        relaying,
         AuditDesk(community, community.system_now) as audits,
     ):
 
         def problems() -> list[str]:
-            return [*runtime.problems(), *settling.problems()]
+            return [*runtime.problems(), *settling.problems(), *relaying.problems()]
 
         yield Service(
             community=community,
             market=MarketDesk(community),
             readings=InProcess(community),
+            people=people_of(community, relaying.wake),
             desk=runtime.desk,
             oversight=OversightDesk(community, runtime.desk, problems),
             audits=audits,

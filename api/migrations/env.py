@@ -5,7 +5,8 @@ from sqlmodel import SQLModel
 
 # Each import makes its tables known.
 import api.auth_store
-import api.jobs.oversight.audits_store  # noqa: F401
+import api.jobs.oversight.audits_store
+import api.jobs.people.relay_store  # noqa: F401
 import charging.store  # noqa: F401
 import ledger.index_store
 import ledger.outbox_store

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
+from api.jobs.people.relays import RelayId
 from charging.orders import UINT64_MAX, UINT256_MAX, ChargerId, SessionId
 from ledger.keccak import checksum_address
 from ledger.units import Address, to_rfc3339
@@ -76,9 +77,11 @@ _UNSIGNED_SCHEMA = WithJsonSchema(
 AddressIn = Annotated[Address, _exactly(20), _hex_schema("{40}", "0x" + "52" * 20)]
 ChargerIdIn = Annotated[ChargerId, _exactly(32), _hex_schema("{64}", "0x" + "c4" * 32)]
 SessionIdIn = Annotated[SessionId, _exactly(32), _hex_schema("{64}", "0x" + "5e" * 32)]
+RelayIdIn = Annotated[RelayId, _exactly(32), _hex_schema("{64}", "0x" + "7e" * 32)]
 SignatureIn = Annotated[
     bytes, BeforeValidator(_signature), _hex_schema("{130}", "0x" + "a1" * 64 + "1b")
 ]
+Uint32In = Annotated[int, _unsigned(2**32 - 1), _UNSIGNED_SCHEMA]
 Uint64In = Annotated[int, _unsigned(UINT64_MAX), _UNSIGNED_SCHEMA]
 Uint256In = Annotated[int, _unsigned(UINT256_MAX), _UNSIGNED_SCHEMA]
 

@@ -199,6 +199,10 @@ class RpcChain:
         """A contract's code; empty where there is none."""
         return self._read("eth_getCode", (_hex(address), "latest"), octets)
 
+    def balance_wei(self, address: Address) -> int:
+        """What an address has to pay gas with."""
+        return self._read("eth_getBalance", (_hex(address), "latest"), quantity)
+
     def fees(self) -> Fees:
         """Fees that are enough while the base fee at most doubles."""
         base_fee = self._read("eth_getBlockByNumber", ("latest", False), _base_fee_wei)

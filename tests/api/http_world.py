@@ -21,6 +21,7 @@ from api.jobs.create import account_key
 from api.jobs.market_view import MarketDesk
 from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
+from api.jobs.people.desks import people_of
 from api.jobs.taking.in_process import InProcess
 from api.service import Service
 from api.sign_in import SignIn
@@ -252,6 +253,7 @@ def world_of(community: Community, limits: HttpLimits = ROOMY) -> Iterator[World
             community=community,
             market=MarketDesk(community),
             readings=InProcess(community),
+            people=people_of(community, lambda: None),
             desk=desk,
             oversight=OversightDesk(community, desk, lambda: problems),
             audits=AuditDesk(community, clock),

@@ -10,12 +10,14 @@ from fastapi.routing import APIRoute
 from api.app import create_app
 from api.deps import Access
 from api.jobs.community import Community
-from api.routers import auth, chargers, grid, health, market, receipts, rpc, sessions
+from api.routers import auth, chargers, grid, health, market, receipts, relays, rpc, sessions
 from api.sign_in import TOKEN_S
 from charging.orders import SessionId, TopUp, charger_id_of
+from ledger.keccak import domain_separator
+from ledger.market_messages import PriceLimits
 from tests.api.http_world import World, community_in, problem, world_of
 
-HTTP_ROUTERS = (auth, chargers, grid, health, market, receipts, rpc, sessions)
+HTTP_ROUTERS = (auth, chargers, grid, health, market, receipts, relays, rpc, sessions)
 ALL = {
     "nobody",
     "driver",
@@ -45,6 +47,30 @@ class Scene:
         self.ended = world.place(charger_id=charger_id_of("CP1", 2))
         world.change("charge", self.ended, 11_700)
         world.change("close", self.ended)
+        self.relay_id = self.relayed()
+
+    def relayed(self) -> str:
+        """Limits of the member's, on their way."""
+        account = 2
+        limits = PriceLimits(
+            account=account, valid_from_s=0, max_buy_per_kwh=1, min_sell_per_kwh=0, nonce=1
+        )
+        community = self.world.community
+        domain = domain_separator(community.chain.chain_id, community.contracts.market)
+        digest = limits.digest(domain)
+        body = {
+            "limits": {
+                "account": account,
+                "validFrom": 0,
+                "maxBuyPerKwh": 1,
+                "minSellPerKwh": 0,
+                "nonce": 1,
+            },
+            "signature": "0x" + self.world.member.sign_digest(digest).hex(),
+        }
+        response = self.world.client.put(f"/v1/accounts/{account}/limits", json=body)
+        assert response.status_code in {200, 202}, response.text
+        return str(response.json()["id"])
 
     def top_up(self) -> dict[str, Any]:
         session_id = SessionId(bytes.fromhex(self.live[2:]))
@@ -63,6 +89,20 @@ def nothing(_scene: Scene) -> dict[str, Any]:
 def sign_in(scene: Scene) -> dict[str, Any]:
     # That a login is refused for its message is not a matter of who asks.
     return {"json": {"message": "hello", "signature": "0x"}}
+
+
+def unsigned(message: str) -> Request:
+    """That what an account signs is refused for its signature is not a matter of who asks."""
+    fields: dict[str, dict[str, str]] = {
+        "limits": {"validFrom": "0", "maxBuyPerKwh": "1", "minSellPerKwh": "1"},
+        "withdrawal": {"amountMicro": "1"},
+    }
+    body: dict[str, Any] = {"signature": "0x"}
+    if message in fields:
+        body[message] = {"account": 2, "nonce": "1", **fields[message]}
+    else:
+        body |= {"amount_micro": "1", "deadline": "1"}
+    return lambda _: {"json": body}
 
 
 ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
@@ -88,6 +128,11 @@ ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
         {"driver"},
         lambda scene: {"json": scene.top_up()},
     ),
+    ("PUT", "/v1/accounts/{account}/limits"): (ALL, unsigned("limits")),
+    ("POST", "/v1/accounts/{account}/deposits"): (ALL, unsigned("deposit")),
+    ("POST", "/v1/accounts/{account}/withdrawals"): (ALL, unsigned("withdrawal")),
+    ("GET", "/v1/accounts/{account}/relays"): ({"member"}, nothing),
+    ("GET", "/v1/relays/{relay_id}"): ({"member"}, nothing),
     ("GET", "/v1/grid"): (OVERSEERS, nothing),
     ("GET", "/v1/grid/meters"): (OVERSEERS, nothing),
     ("GET", "/v1/grid/meters.csv"): (OVERSEERS, nothing),
@@ -97,6 +142,7 @@ ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
     ("GET", "/v1/grid/audits/{audit_id}"): (OVERSEERS, nothing),
     ("GET", "/healthz"): (ALL, nothing),
     ("GET", "/readyz"): (ALL, nothing),
+    ("GET", "/metrics"): (ALL, nothing),
     ("POST", "/rpc"): (ALL, lambda _: {"json": {"id": 1, "method": "eth_chainId"}}),
 }
 
@@ -166,7 +212,8 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(
     method, path = route
     allowed, request_of = ROUTES[route]
     session_id = scene.live if method == "POST" else scene.ended
-    url = path.format(session_id=session_id, charge_point_id="CP1", audit_id=1)
+    places = {"charge_point_id": "CP1", "audit_id": 1, "account": 2, "relay_id": scene.relay_id}
+    url = path.format(session_id=session_id, **places)
     headers = headers_of(scene.world, who)
     response = scene.world.client.request(method, url, headers=headers, **request_of(scene))
     if who in allowed:

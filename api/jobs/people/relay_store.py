@@ -1,0 +1,133 @@
+"""Relays in the database. How each fares is the outbox's to say."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    Index,
+    RowMapping,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlmodel import Field, SQLModel
+
+from api.jobs.people.relays import Relay, RelayId, RelayKind
+from ledger.units import AccountId, Address, from_unix_s, to_unix_s
+
+__all__ = ["Connection", "Engine", "RelayStore"]
+
+
+class _RelayTable(SQLModel, table=True):
+    __tablename__ = "relay"
+    __table_args__ = (
+        Index("relay_account", "account", "number"),
+        Index("relay_owner", "owner", "kind"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)  # In order of arrival.
+    relay_id: bytes = Field(unique=True)
+    slot: str | None = Field(default=None, unique=True)  # None: it let another have its nonce.
+    kind: str
+    owner: bytes
+    account: int | None = Field(default=None, sa_type=BigInteger)
+    nonce: str  # uint256 does not fit a column.
+    amount_micro: str | None = None
+    created_s: int = Field(sa_type=BigInteger)
+
+
+RELAY: Final[Table] = _RelayTable.__table__  # type: ignore[attr-defined]
+
+
+class RelayStore:
+    """Every method works in the caller's transaction."""
+
+    def add(self, connection: Connection, relay: Relay) -> None:
+        """Keeps a new relay, which holds its slot.
+
+        Raises:
+            IntegrityError: another transaction was first.
+        """
+        connection.execute(insert(RELAY).values(**_values(relay), slot=relay.slot))
+
+    def find(self, connection: Connection, relay_id: RelayId) -> Relay | None:
+        """A relay by its id."""
+        row = connection.execute(select(RELAY).where(RELAY.c.relay_id == relay_id))
+        return _first(row.mappings().first())
+
+    def holder(self, connection: Connection, slot: str) -> Relay | None:
+        """Which relay holds a slot."""
+        row = connection.execute(select(RELAY).where(RELAY.c.slot == slot))
+        return _first(row.mappings().first())
+
+    def hold(self, connection: Connection, relay: Relay) -> None:
+        """Takes its slot again."""
+        connection.execute(
+            update(RELAY).where(RELAY.c.relay_id == relay.relay_id).values(slot=relay.slot)
+        )
+
+    def let_go(self, connection: Connection, relay: Relay) -> None:
+        """Frees the slot of a relay that failed."""
+        connection.execute(
+            update(RELAY).where(RELAY.c.relay_id == relay.relay_id).values(slot=None)
+        )
+
+    def latest(self, connection: Connection, kind: RelayKind, account: AccountId) -> list[Relay]:
+        """An account's last few relays of a kind, newest first."""
+        query = select(RELAY).where(RELAY.c.account == account, RELAY.c.kind == kind)
+        rows = connection.execute(query.order_by(RELAY.c.number.desc()).limit(_LOOKED_AT))
+        return [_relay(row) for row in rows.mappings()]
+
+    def count(self, connection: Connection, kind: RelayKind, owner: Address) -> int:
+        """How many relays of a kind somebody has had."""
+        query = select(func.count()).where(RELAY.c.owner == owner, RELAY.c.kind == kind)
+        return int(connection.execute(query).scalar_one())
+
+    def page(
+        self, connection: Connection, account: AccountId, *, limit: int, before: int | None
+    ) -> tuple[Sequence[Relay], int | None]:
+        """An account's relays, newest first, and where the next page begins."""
+        query = select(RELAY).where(RELAY.c.account == account)
+        if before is not None:
+            query = query.where(RELAY.c.number < before)
+        found = connection.execute(query.order_by(RELAY.c.number.desc()).limit(limit + 1))
+        rows = found.mappings().all()
+        page = rows[:limit]
+        return [_relay(row) for row in page], page[-1]["number"] if len(rows) > limit else None
+
+
+_LOOKED_AT: Final = 10
+
+
+def _first(row: RowMapping | None) -> Relay | None:
+    return None if row is None else _relay(row)
+
+
+def _values(relay: Relay) -> dict[str, object]:
+    return {
+        "relay_id": relay.relay_id,
+        "kind": relay.kind,
+        "owner": relay.owner,
+        "account": relay.account,
+        "nonce": str(relay.nonce),
+        "amount_micro": None if relay.amount_micro is None else str(relay.amount_micro),
+        "created_s": to_unix_s(relay.created_at),
+    }
+
+
+def _relay(row: RowMapping) -> Relay:
+    amount, account = row["amount_micro"], row["account"]
+    return Relay(
+        relay_id=RelayId(bytes(row["relay_id"])),
+        kind=RelayKind(row["kind"]),
+        owner=Address(bytes(row["owner"])),
+        account=None if account is None else AccountId(account),
+        nonce=int(row["nonce"]),
+        amount_micro=None if amount is None else int(amount),
+        created_at=from_unix_s(row["created_s"]),
+    )
