@@ -40,12 +40,14 @@ class ChainClock:
 
     speed: Final = 1
 
-    def __init__(self, head_s: Callable[[], int]) -> None:
+    def __init__(self, head_s: Callable[[], int], *, stood_s: int = 0) -> None:
+        """`stood_s`: how far it had come when it ran last; that may be later than any block."""
         self._head_s = head_s
+        self._stood_s = stood_s
 
     def now(self) -> datetime:
-        """The last block's time."""
-        return from_unix_s(self._head_s())
+        """The last block's time, or where it stood."""
+        return from_unix_s(max(self._head_s(), self._stood_s))
 
 
 class NotBehindChain:

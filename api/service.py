@@ -11,6 +11,7 @@ from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
 from api.jobs.people.desks import People
 from api.jobs.taking.answers import ReadingsDesk
+from api.loops import LoopState
 from api.sign_in import SignIn
 from charging.desk import ChargingDesk
 from charging.points import PointDoor, PointLink, PointSink
@@ -33,6 +34,7 @@ class Service:
     sign_in: SignIn
     now: Callable[[], datetime]
     problems: Callable[[], Sequence[str]]  # What is wrong with the loops behind, in words.
+    loops: Callable[[], Sequence[LoopState]] = tuple  # All loops, also those that are well.
 
 
 OpenService = Callable[[], AbstractAsyncContextManager[Service]]

@@ -11,9 +11,10 @@ from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
 from api.jobs.people.desks import errands_of, people_of
 from api.jobs.people.relaying import Relaying
-from api.jobs.running_time import let_time_run
+from api.jobs.running_time import RunningTime
 from api.jobs.settling import PACE_S, Settling
 from api.jobs.taking.in_process import InProcess
+from api.loops import LoopState, problems_of
 from api.service import Service
 from api.sign_in import SignIn
 
@@ -22,27 +23,40 @@ AT_HOME: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 @asynccontextmanager
 async def serve_community(
-    community: Community, *, known_as: Iterable[str] = AT_HOME, settle_every_s: float = PACE_S
+    community: Community,
+    *,
+    known_as: Iterable[str] = AT_HOME,
+    settle_every_s: float = PACE_S,
+    speed: int = 1,
 ) -> AsyncIterator[Service]:
     """A running service over an opened community.
 
     Args:
         known_as: hosts, with or without port, that people may sign in at.
         settle_every_s: how often it looks for what is due.
+        speed: seconds of the community's time in a real one, where that follows data.
     """
     from api.jobs.charging.runtime import Runtime  # noqa: PLC0415 (brings OCPP along)
 
-    let_time_run(community)
-    relaying = Relaying(community, errands_of(community), pace_s=settle_every_s)
+    running_time = RunningTime(community, speed=speed)  # Before anybody asks what time it is.
     async with (
+        running_time,
         Runtime(community) as runtime,
         Settling(community, pace_s=settle_every_s) as settling,
-        relaying,
+        Relaying(community, errands_of(community), pace_s=settle_every_s) as relaying,
         AuditDesk(community, community.system_now) as audits,
     ):
 
+        def loops() -> list[LoopState]:
+            return [
+                *running_time.states(),
+                *runtime.states(),
+                settling.state(),
+                relaying.state(),
+            ]
+
         def problems() -> list[str]:
-            return [*runtime.problems(), *settling.problems(), *relaying.problems()]
+            return problems_of(loops())
 
         yield Service(
             community=community,
@@ -63,4 +77,5 @@ async def serve_community(
             ),
             now=community.system_now,
             problems=problems,
+            loops=loops,
         )

@@ -304,7 +304,7 @@ def open_parts(
         keys=keys,
         engine=engine,
         chain=chain,
-        clock=clock_of(config, chain),
+        clock=clock_of(config, chain, engine),
         read_only=read_only,
     )
 

@@ -74,6 +74,14 @@ class DueRuns:
         last_s = self._last_reading_s() if self._until_s is None else self._until_s
         return max(0, -((next_s - last_s) // self._community.schedule.period_s))
 
+    def periods_behind(self) -> int:
+        """How many periods are over by the clock, and have not been settled once."""
+        over_s = self._community.now_s()
+        if self._follows_data:
+            over_s = min(over_s, self._last_reading_s())
+        next_s = self._next_period_s(self._community.refresh())
+        return max(0, (over_s - next_s) // self._community.schedule.period_s)
+
     def _due(self, period_start_s: int, run: int, due_s: int) -> Iterator[DueRun]:
         now_s = self._community.now_s()
         if self._moves_time:

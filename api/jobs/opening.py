@@ -20,6 +20,7 @@ from ledger.settlement_store import SettlementStore
 from ledger.store import open_engine
 
 DIRECTORY = "directory"  # The fact that tells whose database it is.
+TIME_NOTED = "time_noted_s"  # The fact that tells how far running time has come.
 LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
 
 
@@ -78,10 +79,11 @@ def open_chain(
     )
 
 
-def clock_of(config: CommunityConfig, chain: Chain) -> Clock:
-    """The clock of a community whose chain is open."""
+def clock_of(config: CommunityConfig, chain: Chain, engine: Engine) -> Clock:
+    """The clock of a community whose chain and database are open."""
     if config.chain.clock == "data":
-        return ChainClock(lambda: chain.head().timestamp_s)
+        stood_s = int(SettlementStore(engine).facts().get(TIME_NOTED, "0"))
+        return ChainClock(lambda: chain.head().timestamp_s, stood_s=stood_s)
     return SystemClock()
 
 

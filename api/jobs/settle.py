@@ -78,6 +78,10 @@ class SettlementLoop:
         """How many first runs there are to settle, for a progress bar."""
         return self._due.first_runs_left()
 
+    def periods_behind(self) -> int:
+        """How many periods are over by the clock, and have not been settled once."""
+        return self._due.periods_behind()
+
     def _begin(self) -> StoredRun | None:
         self.alarm = None
         community = self._community

@@ -251,3 +251,37 @@ def test_readings_that_come_while_a_run_is_planned_count_for_the_next(tmp_path: 
 
         asyncio.run(run())
         assert findings(community) == []
+
+
+def test_after_days_off_it_catches_up_by_itself_and_answers_meanwhile(tmp_path: Path) -> None:
+    periods = 60
+    config = document(
+        ["buyer", "seller"],
+        market={"period_windows": 1, "dispute_period_s": 0, "finalize_within_s": 0},
+        chain={},
+    )
+    first_s = int(time.time()) // 3_600 * 3_600 - periods * 3_600
+    config["market"]["first_period_start"] = from_unix_s(first_s)
+    with community_of(tmp_path / "data", config) as community:
+        lines = [
+            line
+            for label in ("buyer", "seller")
+            for line in home(label, start_s=first_s, step_s=3_600, count=periods + 1)
+        ]
+        assert not import_registers(community, write(tmp_path / "r.csv", lines)).rejected
+        time.sleep(1.1)
+        waits_s = []
+
+        async def run() -> None:
+            async with serve_community(community, settle_every_s=PACE_S) as service:
+                while len(final_runs(community)) < periods:
+                    began_s = time.monotonic()
+                    view = await asyncio.to_thread(service.market.view)
+                    waits_s.append(time.monotonic() - began_s)
+                    assert view.account_count == 4
+                    assert service.problems() == []
+
+        asyncio.run(run())
+        assert final_runs(community) == [(first_s + k * 3_600, 0) for k in range(periods)]
+        assert len(waits_s) > 10
+        assert sorted(waits_s)[len(waits_s) // 2] < 1

@@ -24,6 +24,7 @@ from api.jobs.charging.sink import Sink
 from api.jobs.charging.views import Views
 from api.jobs.community import Community
 from api.jobs.opening import database_failures_named
+from api.loops import Loop, LoopState, problems_of
 from charging.desk import ENDED
 from charging.intake import ChargeIntake
 from charging.journal import Journal
@@ -37,6 +38,8 @@ CHAIN_ROUND_S = 1.0
 SESSIONS_ROUND_S = 1.0
 REST_PER_WORK = 9  # However many sessions there are, attending takes a tenth of the time.
 UNFORESEEN = "internal_error"
+STOP_WITHIN_S = 3.0
+LOOPS = ("sessions", "sending", "chain", "readings")
 INTERVAL_S_DEFAULT = 10
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ class Runtime:
         self._journal = Journal(self._store)
         self._owed = threading.Event()
         self._ending = threading.Event()
-        self._trouble: dict[str, str] = {}  # By loop.
+        self._loops = {name: Loop(f"charging: {name}") for name in LOOPS}
         self._asking = Asking()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = AsyncExitStack()
@@ -139,9 +142,13 @@ class Runtime:
     async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()
 
+    def states(self) -> list[LoopState]:
+        """How the loops are; their problems are stable codes."""
+        return [loop.state() for loop in self._loops.values()]
+
     def problems(self) -> list[str]:
-        """What is wrong now, a stable code for each loop; empty when all is well."""
-        return [f"charging: {loop}: {code}" for loop, code in sorted(self._trouble.items())]
+        """What is wrong now, in one line each; empty when all is well."""
+        return sorted(problems_of(self.states()))
 
     async def _stop(self, chain: threading.Thread, tasks: Sequence["asyncio.Task[Any]"]) -> None:
         for task in tasks:
@@ -150,7 +157,9 @@ class Runtime:
         self._asking.close()
         self._ending.set()
         self._owed.set()
-        await asyncio.to_thread(chain.join)
+        await asyncio.to_thread(chain.join, STOP_WITHIN_S)
+        if chain.is_alive():  # A node that says nothing, mostly; what is owed is in the outbox.
+            log.warning("charging: is cut off at work, and taken up at the next start")
 
     def _settle_again(self, connection: Connection, session: ChargeSession) -> ChargeSession:
         """A record that the chain refused is made anew, from all that is known by now."""
@@ -207,16 +216,17 @@ class Runtime:
             self.readings.bring(self._store, self._journal)
 
     @contextmanager
-    def _noting(self, loop: str) -> Iterator[None]:
+    def _noting(self, name: str) -> Iterator[None]:
         """Notes what went wrong, and takes it back when all is well again."""
+        loop = self._loops[name]
         try:
             with database_failures_named(self._community.database):
                 yield
         except Exception as problem:
             code = problem.code if isinstance(problem, LedgerError) else UNFORESEEN
-            if self._trouble.get(loop) != code:
+            if loop.problem != code:
                 is_known = isinstance(problem, LedgerError)
-                log.warning("charging: %s: %s", loop, problem, exc_info=not is_known)
-            self._trouble[loop] = code
+                log.warning("charging: %s: %s", name, problem, exc_info=not is_known)
+            loop.passed(code)
         else:
-            self._trouble.pop(loop, None)
+            loop.passed()

@@ -10,6 +10,7 @@ from typing import Final, Protocol, Self
 
 from api.jobs.community import RELAY, Community
 from api.jobs.opening import database_failures_named
+from api.loops import Loop, LoopState
 from ledger.chain.rpc import RpcChain
 from ledger.errors import LedgerError
 from ledger.keccak import checksum_address
@@ -20,6 +21,7 @@ BUSY_PACE_S: Final = 1.0  # While something is on its way.
 TURNS_MAX: Final = 100  # Of one round: what always finds more to do must not keep us for ever.
 GAS_LOOK_S: Final = 60
 GAS_OF_A_RELAY: Final = 500_000  # More than any needs.
+STOP_WITHIN_S: Final = 3.0
 UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Relaying:
         self._owed = threading.Event()
         self._ending = threading.Event()
         self._trouble: dict[str, str] = {}  # Codes, by what met it.
+        self._loop = Loop("relay")
         self._gas_looked_s = -float(GAS_LOOK_S)
         self._thread = threading.Thread(target=self._run, name="relaying", daemon=True)
 
@@ -58,7 +61,9 @@ class Relaying:
     async def __aexit__(self, *_error: object) -> None:
         self._ending.set()
         self._owed.set()
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, STOP_WITHIN_S)
+        if self._thread.is_alive():  # A node that says nothing, mostly; what is owed is kept.
+            log.warning("relay: is cut off at work, and taken up at the next start")
 
     def wake(self) -> None:
         """Says that something is owed; may be called from any thread."""
@@ -71,12 +76,18 @@ class Relaying:
             return ["relay: has ended; the log says why"]
         return [f"relay: {what}: {code}" for what, code in sorted(self._trouble.items())]
 
+    def state(self) -> LoopState:
+        """How this loop is."""
+        return self._loop.state()
+
     # The thread.
 
     def _run(self) -> None:
         while not self._ending.is_set():
             self._owed.clear()
             is_busy = self.round()
+            trouble = [f"{what}: {code}" for what, code in sorted(self._trouble.items())]
+            self._loop.passed("; ".join(trouble) or None)
             if not self._ending.is_set():
                 self._owed.wait(min(BUSY_PACE_S, self._pace_s) if is_busy else self._pace_s)
 
@@ -111,6 +122,7 @@ class Relaying:
             return
         if time.monotonic() - self._gas_looked_s < GAS_LOOK_S:
             return
+        self._loop = Loop("relay")
         self._gas_looked_s = time.monotonic()
         address = self._community.keys.wallet(RELAY).address
         needed_wei = GAS_OF_A_RELAY * chain.fees().max_fee_wei
