@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from api.callers import name_callers
+from api.callers import name_callers
 from api.guard import Guard, HttpLimits
 from api.metrics import Metrics
 from api.pages.assets import STATIC_PATH, Assets
