@@ -162,6 +162,16 @@ class MarketHistory:
                 return limits
         return None
 
+    def limits_from(self, account: int, period_start_s: int) -> list[AccountLimits]:
+        """The limits of a period, where there are any, and those of later ones, in order."""
+        found: list[AccountLimits] = []
+        for limits in reversed(self._accounts[account].limits):  # Of two, the one set last counts.
+            if not found or limits.effective_from_s < found[-1].effective_from_s:
+                found.append(limits)
+            if limits.effective_from_s <= period_start_s:
+                break
+        return found[::-1]
+
     def cover_nano(self, account: int, period_start_s: int) -> int:
         """An account's cover for a period (DESIGN §2).
 

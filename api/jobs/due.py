@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.jobs.community import Community
+from api.jobs.meter_book import heard_through_s
 from ledger.history import MarketHistory
 from ledger.units import from_unix_s, to_unix_s
 from metering.meters import MeterBook
@@ -135,18 +136,10 @@ class DueRuns:
         return max((to_unix_s(stretch.last_at) for stretch in stretches), default=0)
 
     def _complete_at_s(self, period_start_s: int, book: MeterBook) -> int | None:
-        """The period's end if every meter that is active in it has a reading since, else None."""
-        end_s = self._community.schedule.period_end(period_start_s)
         stretches = self._community.readings.known_stretches(cutoff_at=self._known_until())
-        for meter_id in book.meters():
-            for term in book.terms_of_meter(meter_id):
-                ends_s = end_s if term.valid_until is None else to_unix_s(term.valid_until)
-                if to_unix_s(term.valid_from) >= end_s or ends_s <= period_start_s:
-                    continue
-                stretch = stretches.get(meter_id)
-                if stretch is None or to_unix_s(stretch.last_at) < min(end_s, ends_s):
-                    return None
-        return end_s
+        end_s = self._community.schedule.period_end(period_start_s)
+        heard_s = heard_through_s(book, stretches, period_start_s, end_s)
+        return end_s if heard_s >= end_s else None
 
     # Revisions.
 

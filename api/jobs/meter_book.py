@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final
 
 from ledger.chain import registry
@@ -73,20 +74,29 @@ def meters_of(
 
 
 def heard_through_s(
-    book: MeterBook, stretches: Mapping[MeterId, Stretch], from_s: int, until_s: int
+    book: MeterBook,
+    stretches: Mapping[MeterId, Stretch],
+    from_s: int,
+    until_s: int,
+    *,
+    account: int | None = None,
 ) -> int:
-    """Up to when every meter that is active in a stretch of time has been heard.
+    """Up to when every meter that is active in a stretch of time has been heard, or an account's.
 
     At least `until_s` if each has a reading at or after it, or at or after its term's end.
     """
+    terms = (
+        chain.from_iterable(map(book.terms_of_meter, book.meters()))
+        if account is None
+        else book.terms_of_account(AccountId(account))
+    )
     through_s = until_s
-    for meter_id in book.meters():
-        for term in book.terms_of_meter(meter_id):
-            ends_s = until_s if term.valid_until is None else to_unix_s(term.valid_until)
-            if to_unix_s(term.valid_from) >= until_s or ends_s <= from_s:
-                continue
-            stretch = stretches.get(meter_id)
-            heard_s = 0 if stretch is None else to_unix_s(stretch.last_at)
-            if heard_s < min(until_s, ends_s):
-                through_s = min(through_s, heard_s)
+    for term in terms:
+        ends_s = until_s if term.valid_until is None else to_unix_s(term.valid_until)
+        if to_unix_s(term.valid_from) >= until_s or ends_s <= from_s:
+            continue
+        stretch = stretches.get(term.meter_id)
+        heard_s = 0 if stretch is None else to_unix_s(stretch.last_at)
+        if heard_s < min(until_s, ends_s):
+            through_s = min(through_s, heard_s)
     return through_s

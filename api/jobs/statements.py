@@ -20,7 +20,7 @@ def statements_of_run(community: Community, book: MeterBook, run: StoredRun) -> 
     stored = community.settlements.statements(run.period_start_s, run.run)
     tree = StandardTree([each.leaf for each in stored])
     for index, each in enumerate(stored):
-        yield _statement(community, book, run, each, tree.proof(index))
+        yield statement_of(community, book, run, each, tree.proof(index))
 
 
 def statements_of_account(
@@ -35,7 +35,12 @@ def statements_of_account(
         tree = StandardTree([each.leaf for each in stored])
         for index, each in enumerate(stored):
             if each.account == account:
-                yield _statement(community, book, run, each, tree.proof(index))
+                yield statement_of(community, book, run, each, tree.proof(index))
+
+
+def statement_text(statement: Statement) -> str:
+    """A statement file's text: the same wherever it is got."""
+    return json.dumps(statement_to_json(statement), indent=1) + "\n"
 
 
 def write_statement(statement: Statement, directory: Path) -> Path:
@@ -43,17 +48,18 @@ def write_statement(statement: Statement, directory: Path) -> Path:
     path = directory / statement_file_name(
         statement.period_start_s, statement.account, statement.run
     )
-    write_whole(path, json.dumps(statement_to_json(statement), indent=1) + "\n")
+    write_whole(path, statement_text(statement))
     return path
 
 
-def _statement(
+def statement_of(
     community: Community,
     book: MeterBook,
     run: StoredRun,
     stored: StoredStatement,
     proof: tuple[Hash32, ...],
 ) -> Statement:
+    """One account's statement of a final run."""
     assert run.final_tx is not None  # noqa: S101 (only final runs come here)
     return Statement(
         chain_id=community.config.chain.chain_id,

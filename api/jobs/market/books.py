@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from ledger.statement_reads_store import RunKey, StatementReads
 from sqlalchemy import Engine
 
 from api.jobs.community import Community
@@ -17,6 +16,7 @@ from api.jobs.market.views import PeriodState
 from ledger.history import MarketHistory, Run
 from ledger.periods import Schedule
 from ledger.settlement_store import StoredRun
+from ledger.statement_reads_store import RunKey, StatementReads
 from ledger.store import open_engine
 from ledger.units import Hash32
 from metering.meter_reads_store import MeterReads

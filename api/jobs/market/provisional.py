@@ -40,11 +40,10 @@ class Provisional:
     amounts_nano: tuple[int, ...]  # The same.
     cells: tuple[WindowCells, ...]
     heard_through_s: int  # Every meter has been heard up to then.
+    heard_of_account_s: Mapping[AccountId, int]  # The same of each account that has meters.
 
     def rows_of(self, account: int) -> list[StatementRow]:
-        """One account's rows; empty ones for an account that came later."""
-        if account >= len(self.row_words):
-            return [StatementRow(import_wh=0, export_wh=0)] * len(self.prices)
+        """One account's rows."""
         return [StatementRow.of_word(word) for word in unpack(self.row_words[account])]
 
 
@@ -153,6 +152,10 @@ class ProvisionalBooks:
             amounts_nano=cleared.amounts_nano,
             cells=tuple(cells_of(row_words, schedule.period_windows)),
             heard_through_s=heard_through_s(book, stretches, period_start_s, end_s),
+            heard_of_account_s={
+                account: heard_through_s(book, stretches, period_start_s, end_s, account=account)
+                for account in book.accounts()
+            },
         )
 
 

@@ -134,6 +134,7 @@ class WindowLine:
     bill: WindowBill
     run: int | None  # Whose figures these are; None: provisional.
     state: PeriodState  # As of a window.
+    is_known: bool  # The account's meters have been heard since its end; true of what a run says.
 
     @property
     def amount_nano(self) -> int:
