@@ -7,7 +7,6 @@ from typing import Final
 from fastapi import FastAPI
 
 from api.callers import name_callers
-from api.callers import name_callers
 from api.guard import Guard, HttpLimits
 from api.metrics import Metrics
 from api.pages.assets import STATIC_PATH, Assets
@@ -27,7 +26,8 @@ from api.routers import (
     rpc,
     sessions,
 )
-from api.routers.pages import docs, now
+from api.routers.pages import charge, docs, now
+from api.routers.pages import grid as grid_page
 from api.service import OpenService
 from api.watching import Watch
 
@@ -74,7 +74,7 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
     routers += [("", module.router) for module in outside]
     for prefix, router in routers:
         app.include_router(router, prefix=prefix)
-    for page in (now, docs):
+    for page in (now, charge, grid_page, docs):
         app.include_router(page.router)
     name_callers(app, routers)
     app.mount(STATIC_PATH, Assets())

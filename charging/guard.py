@@ -60,9 +60,23 @@ class Guard:
     @property
     def deposit_micro_min(self) -> int:
         """The smallest deposit that makes sense: 1 kWh at full power, and the reserve."""
-        seconds = -(-SMALLEST_CHARGE_WH * _SECONDS // self.power_w)
-        needed = seconds * self._rate(self.power_w) + self._ahead(self.power_w, 1)
+        return self.deposit_micro_for(SMALLEST_CHARGE_WH)
+
+    def deposit_micro_for(self, energy_wh: int) -> int:
+        """The smallest deposit for so much at full power, and the reserve."""
+        seconds = -(-energy_wh * _SECONDS // self.power_w)
+        needed = seconds * self.full_rate + self._ahead(self.power_w, 1)
         return max(1, self.tariff.start_fee + -(-needed // MS_PER_HOUR))
+
+    def energy_wh_of(self, deposit_micro: int) -> int | None:
+        """What a deposit buys at full power until the guard stops; None: any."""
+        verdict = self.check(energy_wh=0, time_s=0, idle_s=0, deposit_micro=deposit_micro)
+        return None if verdict.lasts_s is None else verdict.lasts_s * self.power_w // _SECONDS
+
+    @property
+    def full_rate(self) -> int:
+        """What a second at full power costs, in 1/3,600,000 micro-token."""
+        return self._rate(self.power_w)
 
     def check(
         self,

@@ -10,6 +10,8 @@ from api.schemas.fields import Hex, Instant, Wire, address_text
 from ledger.keccak import DOMAIN_NAME, DOMAIN_VERSION
 from ledger.units import Address, from_unix_s, to_rfc3339
 
+RPC_PATH = "/rpc"
+
 
 class DomainOut(Wire):
     """An EIP-712 domain."""
@@ -61,6 +63,7 @@ class MarketOut(Wire):
     currency: str
     chain_id: int
     contracts: ContractsOut
+    rpc: str | None = Field(description="Path of a node of this chain here; null: ask another one.")
     domains: dict[str, DomainOut] = Field(description="By verifying contract.")
     operator: Hex
     supplier: Hex
@@ -101,6 +104,7 @@ class MarketOut(Wire):
                 token=address_text(contracts.token),
                 escrow=address_text(contracts.escrow),
             ),
+            rpc=RPC_PATH if view.is_embedded else None,
             domains={name: _domain(view.chain_id, each) for name, each in signed.items()},
             operator=address_text(view.operator),
             supplier=address_text(config.supplier),

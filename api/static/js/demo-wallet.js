@@ -3,8 +3,7 @@
 // It answers as any browser wallet does (EIP-1193), so that nothing else needs to know of it.
 
 import { digestOf, typedDataOf } from "./eip712.js";
-import { addressOf, sign } from "./keys.js";
-import { hexOf, keccak256, octetsOf, personalDigest, utf8 } from "./octets.js";
+import { keccak256, octetsOf, personalDigest, utf8 } from "./octets.js";
 
 const PREFIX = "wattledger demo wallet: ";
 export const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
@@ -25,7 +24,7 @@ export function demoSecret(name) {
 /** The wallet of a name. */
 export function demoWallet(name, chainId) {
   const secret = demoSecret(name);
-  const address = addressOf(secret);
+  let opened = null;
   return {
     id: `demo:${name}`,
     name,
@@ -33,7 +32,22 @@ export function demoWallet(name, chainId) {
     provider: { request: ({ method, params }) => answer(method, params ?? []) },
   };
 
+  /** The curve's library is large: it comes when the wallet is used. */
+  function open() {
+    opened ??= import("./keys.js").then(({ addressOf, sign }) => ({
+      address: addressOf(secret),
+      sign: (digest) => sign(digest, secret),
+    }));
+    return opened;
+  }
+
   async function answer(method, params) {
+    const { address, sign } = await open();
+    const requireOwn = (asked) => {
+      if (asked.toLowerCase() !== address.toLowerCase()) {
+        throw new ProviderError(4100, "a demo wallet has one address");
+      }
+    };
     switch (method) {
       case "eth_requestAccounts":
       case "eth_accounts":
@@ -42,45 +56,19 @@ export function demoWallet(name, chainId) {
         return `0x${chainId.toString(16)}`;
       case "personal_sign":
         requireOwn(params[1]);
-        return sign(personalDigest(new TextDecoder().decode(octetsOf(params[0]))), secret);
+        return sign(personalDigest(new TextDecoder().decode(octetsOf(params[0]))));
       case "eth_signTypedData_v4":
         requireOwn(params[0]);
-        return signTyped(params[1]);
-      case "eth_call":
-        return rpc(method, params);
+        return sign(digestOf(ownChain(typedDataOf(params[1]))));
       default:
         throw new ProviderError(4200, `a demo wallet knows no ${method}`);
     }
   }
 
-  function requireOwn(asked) {
-    if (asked.toLowerCase() !== address.toLowerCase()) {
-      throw new ProviderError(4100, "a demo wallet has one address");
-    }
-  }
-
-  function signTyped(text) {
-    const typed = typedDataOf(text);
+  function ownChain(typed) {
     if (BigInt(typed.domain.chainId) !== BigInt(chainId)) {
       throw new ProviderError(4901, "a demo wallet signs for its own chain only");
     }
-    return sign(digestOf(typed), secret);
+    return typed;
   }
-}
-
-/** Asks the service's own chain. */
-async function rpc(method, params) {
-  const answered = await fetch("/rpc", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
-  });
-  const { result, error } = await answered.json();
-  if (error !== undefined) throw new ProviderError(error.code, error.message);
-  return result;
-}
-
-/** Text as `personal_sign` takes it. */
-export function asOctets(text) {
-  return hexOf(utf8(text));
 }

@@ -12,7 +12,7 @@ const NO_LIMIT = 2n ** 64n - 1n;
 
 /** What a field's value means, by the kind of field. */
 const SAID = {
-  address: (value) => checksumAddress(value),
+  address: (value, note) => note ?? checksumAddress(value),
   noted: (value, note) => note ?? value,
   money: (value) => money(value),
   price: (value) => price(value),

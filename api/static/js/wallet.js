@@ -1,8 +1,8 @@
 // Wallets of people (EIP-1193, EIP-6963), asked in one way; a demo's own answer in the same way.
 
-import { asOctets, demoWallet } from "./demo-wallet.js";
+import { demoWallet } from "./demo-wallet.js";
 import { digestOf, typedDataJson } from "./eip712.js";
-import { checksumAddress, hexOf, octetsOf } from "./octets.js";
+import { checksumAddress, hexOf, octetsOf, utf8 } from "./octets.js";
 
 const ANNOUNCED_WITHIN_MS = 120;
 const REFUSED = 4001;
@@ -75,7 +75,7 @@ export async function switchChain(wallet, chainId, { rpcUrl, name } = {}) {
 
 /** Signs a text (`personal_sign`). */
 export async function signText({ wallet, address }, text) {
-  return evenV(await ask(wallet, "personal_sign", [asOctets(text), address]));
+  return evenV(await ask(wallet, "personal_sign", [hexOf(utf8(text)), address]));
 }
 
 /** Signs typed data. The chain and the account are looked at first, and the signature after. */

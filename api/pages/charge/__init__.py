@@ -1,0 +1,1 @@
+"""The pages at a charger: what a charge costs, what a deposit buys, what its sign says."""
