@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.jobs.community import Community
+from api.jobs.market.accounts import AccountsDesk
+from api.jobs.market.desks import MarketDesks
+from api.jobs.market.periods import PeriodsDesk
+from api.jobs.market.statements import StatementsDesk
+from api.jobs.market.windows import WindowsDesk
 from api.jobs.market_view import MarketDesk
 from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
@@ -23,6 +28,7 @@ class Service:
 
     community: Community
     market: MarketDesk
+    books: MarketDesks  # Windows, periods, accounts, statements.
     readings: ReadingsDesk
     people: People
     desk: ChargingDesk
@@ -35,6 +41,26 @@ class Service:
     now: Callable[[], datetime]
     problems: Callable[[], Sequence[str]]  # What is wrong with the loops behind, in words.
     loops: Callable[[], Sequence[LoopState]] = tuple  # All loops, also those that are well.
+
+    @property
+    def windows(self) -> WindowsDesk:
+        """What the community did."""
+        return self.books.windows
+
+    @property
+    def periods(self) -> PeriodsDesk:
+        """How periods are settled."""
+        return self.books.periods
+
+    @property
+    def accounts(self) -> AccountsDesk:
+        """What accounts have."""
+        return self.books.accounts
+
+    @property
+    def statements(self) -> StatementsDesk:
+        """What accounts did and what it came to."""
+        return self.books.statements
 
 
 OpenService = Callable[[], AbstractAsyncContextManager[Service]]

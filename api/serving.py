@@ -6,6 +6,7 @@ from typing import Final
 
 from api.auth_store import AuthStore
 from api.jobs.community import Community
+from api.jobs.market.desks import market_desks
 from api.jobs.market_view import MarketDesk
 from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
@@ -45,6 +46,7 @@ async def serve_community(
         Settling(community, pace_s=settle_every_s) as settling,
         Relaying(community, errands_of(community), pace_s=settle_every_s) as relaying,
         AuditDesk(community, community.system_now) as audits,
+        market_desks(community) as books,
     ):
 
         def loops() -> list[LoopState]:
@@ -61,6 +63,7 @@ async def serve_community(
         yield Service(
             community=community,
             market=MarketDesk(community),
+            books=books,
             readings=InProcess(community),
             people=people_of(community, relaying.wake),
             desk=runtime.desk,

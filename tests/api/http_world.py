@@ -18,6 +18,7 @@ from api.auth_store import AuthStore
 from api.guard import HttpLimits
 from api.jobs.community import Community
 from api.jobs.create import account_key
+from api.jobs.market.desks import market_desks
 from api.jobs.market_view import MarketDesk
 from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
@@ -249,26 +250,28 @@ def world_of(community: Community, limits: HttpLimits = ROOMY) -> Iterator[World
     @asynccontextmanager
     async def open_service() -> AsyncIterator[Service]:
         desk.changed = asyncio.Condition()
-        yield Service(
-            community=community,
-            market=MarketDesk(community),
-            readings=InProcess(community),
-            people=people_of(community, lambda: None),
-            desk=desk,
-            oversight=OversightDesk(community, desk, lambda: problems),
-            audits=AuditDesk(community, clock),
-            sink=points,
-            door=points,
-            points=points,
-            sign_in=SignIn(
-                store=AuthStore(community.engine),
-                chain=community.chain,
+        async with market_desks(community) as books:
+            yield Service(
+                community=community,
+                market=MarketDesk(community),
+                books=books,
+                readings=InProcess(community),
+                people=people_of(community, lambda: None),
+                desk=desk,
+                oversight=OversightDesk(community, desk, lambda: problems),
+                audits=AuditDesk(community, clock),
+                sink=points,
+                door=points,
+                points=points,
+                sign_in=SignIn(
+                    store=AuthStore(community.engine),
+                    chain=community.chain,
+                    now=clock,
+                    known_as=frozenset({HOST}),
+                ),
                 now=clock,
-                known_as=frozenset({HOST}),
-            ),
-            now=clock,
-            problems=lambda: problems,
-        )
+                problems=lambda: problems,
+            )
 
     app = create_app(open_service, limits=limits)
     with TestClient(app) as client:

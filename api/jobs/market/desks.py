@@ -1,7 +1,8 @@
 """The market's read side, put together once for a community."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
 
 from api.jobs.community import Community
 from api.jobs.market.accounts import AccountsDesk
@@ -22,21 +23,26 @@ class MarketDesks:
     accounts: AccountsDesk
     statements: StatementsDesk
 
-    @classmethod
-    def of(cls, community: Community) -> Self:
-        """Opens the books of a community; `close` gives them back."""
-        books = Books(community)
-        provisional = ProvisionalBooks(books)
-        periods = PeriodsDesk(books)
-        statements = StatementsDesk(books, provisional, periods)
-        return cls(
-            books=books,
-            windows=WindowsDesk(books, provisional, periods),
-            periods=periods,
-            accounts=AccountsDesk(books, statements),
-            statements=statements,
-        )
 
-    def close(self) -> None:
-        """Gives the books' connections back."""
-        self.books.close()
+@asynccontextmanager
+async def market_desks(community: Community) -> AsyncIterator[MarketDesks]:
+    """The desks of a community, whose books are closed in the end."""
+    books = Books(community)
+    try:
+        yield desks_of(books)
+    finally:
+        books.close()
+
+
+def desks_of(books: Books) -> MarketDesks:
+    """The desks over opened books."""
+    provisional = ProvisionalBooks(books)
+    periods = PeriodsDesk(books)
+    statements = StatementsDesk(books, provisional, periods)
+    return MarketDesks(
+        books=books,
+        windows=WindowsDesk(books, provisional, periods),
+        periods=periods,
+        accounts=AccountsDesk(books, statements),
+        statements=statements,
+    )
