@@ -19,6 +19,7 @@ from api.cli.context import (
 )
 from api.cli.driver import charge
 from api.cli.keyring import keys_app
+from api.logs import LogFormat
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
 DEBUG_VARIABLE = "WATTLEDGER_DEBUG"
@@ -128,6 +129,10 @@ def serve(
     tls_client_ca: Annotated[
         Path | None, typer.Option(help="PEM: who vouches for chargers' certificates.")
     ] = None,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option(help="Of the log on standard error; default: text on a terminal, else json."),
+    ] = None,
     data_dir: DataDirOption = None,
     password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
@@ -153,6 +158,7 @@ def serve(
             certificate=tls_certificate,
             key=tls_key,
             client_ca=tls_client_ca,
+            log_format=log_format,
         ),
     )
 

@@ -1,7 +1,6 @@
 """`wattledger serve`: HTTP, pages and OCPP on one port, until it is told to stop."""
 
 import json
-import logging
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ import typer
 from api.cli.context import Options, data_path
 from api.errors import BadInput
 from api.jobs.community import Community, open_community
+from api.logs import LogFormat, default_format, write_logs
 from api.service import OpenService, Service
 from api.serving import AT_HOME, serve_community
 from ledger.errors import LedgerError
@@ -40,6 +40,7 @@ class ServeOptions:
     certificate: Path | None
     key: Path | None
     client_ca: Path | None
+    log_format: LogFormat | None = None  # None: text on a terminal, else JSON.
 
 
 def run_serve(options: Options, serve: ServeOptions) -> None:
@@ -50,8 +51,7 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
         raise BadInput(field="--tls-key", rule="certificate and key go together")
     if serve.client_ca is not None and serve.certificate is None:
         raise BadInput(field="--tls-client-ca", rule="needs --tls-certificate and --tls-key")
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    write_logs(serve.log_format or default_format())
     opened = open_community(data_path(options), password_file=options.password_file)
     with opened as community, _listening(serve) as listener:
         opening = _Opening(community, serve)

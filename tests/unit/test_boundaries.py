@@ -27,10 +27,12 @@ API_VENDORS = {
     "jinja2",
     "limits",
     "matplotlib",
+    "prometheus_client",
     "pydantic",
     "pydantic_settings",
     "rich",
     "starlette",
+    "structlog",
     "typer",
     "uvicorn",
 }
