@@ -43,6 +43,7 @@ class Indexer:
         self._confirmations = confirmations
         self._chunk_blocks = chunk_blocks
         self._calldata_topics = calldata_topics
+        self.head_seen: Block | None = None  # The chain's, when it was last asked.
         self._following = False
         self._seen: tuple[Hash32, Block | None] | None = None  # Head, and what it came to.
 
@@ -55,7 +56,7 @@ class Indexer:
             ChainUnavailable: it does not answer, or it changes faster than it can be read. What is
                 stored stays whole; call again.
         """
-        head = self._chain.head()
+        head = self.head_seen = self._chain.head()
         if self._seen is not None and self._seen[0] == head.block_hash:
             return self._seen[1]
         if not self._following:

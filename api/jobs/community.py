@@ -79,6 +79,11 @@ class Community:
             read_only=self.read_only,
         )
 
+    @property
+    def following(self) -> Following:
+        """What was told of the contracts so far, for who must not wait for the chain."""
+        return self._following
+
     def beside(self, *, pause: Callable[[float], None]) -> "Community":
         """The same community for another thread: its history and its outbox are that thread's own.
 

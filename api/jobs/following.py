@@ -89,6 +89,18 @@ class Following:
             self._catch_up()
             return question(self._told)
 
+    def last_told(self) -> MarketHistory:
+        """The market as it was told last; asks nobody."""
+        return self._told.market
+
+    def seen(self) -> tuple[Block | None, int]:
+        """The chain's last block as it was seen last, and the last one told; asks nobody."""
+        return self._head_seen, self._told.block_number
+
+    @property
+    def _head_seen(self) -> Block | None:
+        return self._indexer.head_seen if "_indexer" in self.__dict__ else None
+
     def _catch_up(self) -> None:
         tip, is_same = self._follow()
         told = self._told if is_same else Told()

@@ -1,12 +1,17 @@
 """Whether the service lives, and whether it can work."""
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.deps import ANYONE, ServiceDep
+from api.metrics import CONTENT_TYPE, Metrics
 from api.openapi import failures, merged
 from api.readiness import problems_of
 from api.schemas.health import HealthOut
 
+METRICS_EXAMPLE = """# HELP wattledger_windows_closed_total Windows that have ended.
+# TYPE wattledger_windows_closed_total counter
+wattledger_windows_closed_total 672.0
+"""
 router = APIRouter(tags=["operation"], dependencies=[Depends(ANYONE)])
 
 
@@ -27,3 +32,24 @@ def get_readiness(response: Response, service: ServiceDep) -> HealthOut:
     problems = problems_of(service)
     response.status_code = 503 if problems else 200
     return HealthOut(status="not_ready" if problems else "ok", problems=problems)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=merged(
+        {
+            200: {
+                "description": "Prometheus' text format.",
+                "content": {
+                    "text/plain": {"schema": {"type": "string"}, "example": METRICS_EXAMPLE}
+                },
+            }
+        },
+        failures(),
+    ),
+)
+def get_metrics(request: Request) -> Response:
+    """Count what happened, and say how much there is of what, as Prometheus reads it."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.page(), media_type=CONTENT_TYPE)
