@@ -43,7 +43,7 @@ def descriptor(name: str) -> dict[str, Any]:
 def encode_type(types: Types, primary: str) -> str:
     others = sorted(name for name in types if name not in {primary, "EIP712Domain"})
     return "".join(
-        f"{name}({','.join(f'{field["type"]} {field["name"]}' for field in types[name])})"
+        f"{name}({','.join(field['type'] + ' ' + field['name'] for field in types[name])})"
         for name in (primary, *others)
     )
 
