@@ -13,6 +13,7 @@ from api.pages.assets import STATIC_PATH, Assets
 from api.pages.problem_page import problem_page
 from api.problems import install_problems
 from api.rates import Rates
+from api.readiness import Readiness
 from api.routers import (
     auth,
     chargers,
@@ -52,6 +53,7 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
             app.state.point_door = service.door
             app.state.point_sink = service.sink
             app.state.points = service.points
+            app.state.readiness = Readiness(service)
             with metrics.of(service):
                 yield
 

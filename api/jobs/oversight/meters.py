@@ -43,6 +43,7 @@ class MeterWatch:
     last_reading_at: datetime | None
     estimated_windows: int  # Of the last 7 days: between readings, with none at their end.
     awaited_windows: int  # That are over since its last reading.
+    is_charger: bool  # A charge point's own: read at every charge, and once a period.
 
 
 def watch_meters(community: Community, now_at: datetime) -> list[MeterWatch]:
@@ -52,6 +53,11 @@ def watch_meters(community: Community, now_at: datetime) -> list[MeterWatch]:
     stretches = community.readings.known_stretches()
     from_at = now_at - LOOK_BACK
     counts = community.readings.boundary_counts(schedule.window_s, from_at=from_at, until_at=now_at)
+    chargers = {
+        f"{section.charge_point_id}/{connector_id}"
+        for section in community.config.chargers
+        for connector_id in section.connector_ids()
+    }
     watched = [
         _watch(
             book.terms_of_meter(meter_id)[-1],
@@ -60,6 +66,7 @@ def watch_meters(community: Community, now_at: datetime) -> list[MeterWatch]:
             counts=counts,
             schedule=schedule,
             now_at=now_at,
+            is_charger=labels.get(meter_id) in chargers,
         )
         for meter_id in book.meters()
     ]
@@ -74,6 +81,7 @@ def _watch(
     counts: Mapping[MeterId, int],
     schedule: Schedule,
     now_at: datetime,
+    is_charger: bool,
 ) -> MeterWatch:
     last_at = None if stretch is None else stretch.last_at
     ends_at = now_at if term.valid_until is None else min(term.valid_until, now_at)
@@ -85,6 +93,7 @@ def _watch(
         estimated = max(0, between - counts.get(term.meter_id, 0))
     awaited_s = to_unix_s(ends_at) - to_unix_s(heard_until_at)
     awaited = max(0, awaited_s // schedule.window_s)
+    usual = schedule.period_windows if is_charger else 0
     return MeterWatch(
         meter_id=term.meter_id,
         label=label,
@@ -93,10 +102,11 @@ def _watch(
         limit_w=term.limit_w,
         valid_from=term.valid_from,
         valid_until=term.valid_until,
-        health=_health(term, last_at, awaited, schedule, now_at),
+        health=_health(term, last_at, awaited - usual, schedule, now_at),
         last_reading_at=last_at,
         estimated_windows=estimated,
         awaited_windows=awaited,
+        is_charger=is_charger,
     )
 
 

@@ -1,13 +1,14 @@
 """The whole community at a glance: what is wrong first, then how much there is of what."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from api.jobs.community import Community
+from api.jobs.oversight.accounts import AccountWatch, watch_accounts
 from api.jobs.oversight.meters import MeterHealth, MeterWatch, watch_meters
 from api.jobs.oversight.runs import SettledRun, settled_runs
 from charging.desk import ChargePointView, ChargingDesk
@@ -83,6 +84,10 @@ class OversightDesk:
         """Every run of every period."""
         return settled_runs(self._community)
 
+    def accounts(self, uncovered: Collection[int]) -> list[AccountWatch]:
+        """Every account, given those that were uncovered last."""
+        return watch_accounts(self._community, uncovered)
+
     async def charge_points(self) -> Sequence[ChargePointView]:
         """Every charge point."""
         return await self._desk.charge_points()
@@ -150,7 +155,8 @@ class OversightDesk:
         next_s = self._next_period_s(history)
         due_at = from_unix_s(schedule.due_at(next_s, None))
         late_s = int((now_at - due_at).total_seconds())
-        if late_s > OVERDUE_S:
+        is_proposed = history.pending is not None and history.pending[0] == next_s
+        if late_s > OVERDUE_S and not is_proposed:
             alarms.append(
                 Alarm(
                     code=AlarmCode.PERIOD_OVERDUE,
@@ -207,7 +213,8 @@ def _of_meters(meters: Sequence[MeterWatch]) -> list[Alarm]:
                     since_at=min(heard),
                 )
             )
-    estimated = sum(each.estimated_windows > 0 for each in meters)
+    # A charge point's meter is read at every charge and once a period: it has gaps by design.
+    estimated = sum(each.estimated_windows > 0 and not each.is_charger for each in meters)
     if estimated:
         alarms.append(
             Alarm(

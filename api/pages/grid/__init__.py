@@ -1,0 +1,1 @@
+"""`/grid`: what a grid operator sees, exceptions first."""

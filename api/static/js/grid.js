@@ -1,0 +1,77 @@
+// The grid operator's page: audits on demand, and requests that wait for an answer.
+
+import { get, send } from "./api.js";
+import { el } from "./dom.js";
+import { problemWords, t } from "./words.js";
+
+const POLL_MS = 700;
+
+for (const button of document.querySelectorAll("[data-audit]")) {
+  const status = document.querySelector("[data-audit-status]");
+  button.addEventListener("click", () => audit(button, status));
+}
+for (const [name, path] of [
+  ["applications", "/v1/applications"],
+  ["pairings", "/v1/pairings"],
+]) {
+  const section = document.querySelector(`[data-${name}]`);
+  if (section?.getAttribute(`data-${name}`)) await requests(section, name, path);
+}
+
+/** Begins an audit and follows it; the page that is loaded then shows what it found. */
+async function audit(button, status) {
+  button.disabled = true;
+  try {
+    let record = await send("POST", "/v1/grid/audits");
+    status.textContent = t("js.grid.audit.begins");
+    while (record.state === "running") {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      record = await get(`/v1/grid/audits/${record.id}`);
+      if (record.progress) status.textContent = t("js.grid.audit.runs", record.progress);
+    }
+    status.textContent = t("js.grid.audit.ended");
+    location.reload();
+  } catch (problem) {
+    status.textContent = problemWords(problem);
+    button.disabled = false;
+  }
+}
+
+/** Requests of people that wait, each with two answers. */
+async function requests(section, name, path) {
+  const list = section.querySelector(`[data-list="${name}"]`);
+  try {
+    const { items } = await get(`${path}?state=waiting`);
+    list.replaceChildren(
+      items.length === 0
+        ? el("p", {}, t("js.grid.nobody"))
+        : el("ul", { class: "requests" }, ...items.map((each) => request(each, path))),
+    );
+  } catch (problem) {
+    list.textContent = problemWords(problem);
+  }
+}
+
+function request(each, path) {
+  const said = el("p", { class: "hint", role: "status" });
+  const buttons = el("p", { class: "buttons" });
+  const answer = async (verb, sentence) => {
+    try {
+      await send("POST", `${path}/${each.id}/${verb}`);
+      buttons.remove();
+      said.textContent = t(sentence);
+    } catch (problem) {
+      said.textContent = problemWords(problem);
+    }
+  };
+  buttons.append(
+    button("js.grid.accept", "button primary", () => answer("accept", "js.grid.accepted")),
+    button("js.grid.refuse", "button", () => answer("refuse", "js.grid.refused")),
+  );
+  const who = [each.name ?? each.label, each.address ?? each.owner].filter(Boolean);
+  return el("li", { class: "card" }, el("p", {}, el("strong", {}, who[0] ?? "")), el("p", { class: "code" }, who[1] ?? ""), el("p", {}, each.note ?? ""), buttons, said);
+}
+
+function button(key, kind, act) {
+  return el("button", { type: "button", class: kind, onclick: act }, t(key));
+}
