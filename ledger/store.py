@@ -18,18 +18,21 @@ SQLITE_BUSY_MS = 10_000
 def open_engine(url: str, *, read_only: bool = False) -> Engine:
     """An engine for `sqlite:///…` or `postgresql+psycopg://…`, set up for durable writes.
 
-    A read-only engine takes no write lock, so it works beside a running service.
+    A read-only engine takes no write lock, so it works beside a running service. No engine tells in
+    its failures what was being written: that is people's.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     if read_only:
         engine = create_engine(
-            parsed, creator=partial(_connect_to_read, Path(parsed.database or ""))
+            parsed,
+            creator=partial(_connect_to_read, Path(parsed.database or "")),
+            hide_parameters=True,
         )
         event.listen(engine, "begin", _begin_to_read)
     else:
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, hide_parameters=True)
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _begin_to_write)
     return engine

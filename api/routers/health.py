@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import ANYONE, ServiceDep
+from api.deps import ANYONE
 from api.metrics import CONTENT_TYPE, Metrics
 from api.openapi import failures, merged
-from api.readiness import problems_of
+from api.readiness import Readiness
 from api.schemas.health import HealthOut
 
 METRICS_EXAMPLE = """# HELP wattledger_windows_closed_total Windows that have ended.
@@ -27,11 +27,12 @@ async def get_health() -> HealthOut:
         {503: {"model": HealthOut, "description": "It cannot, and says why."}}, failures()
     ),
 )
-def get_readiness(response: Response, service: ServiceDep) -> HealthOut:
-    """Say whether database, chain and the loops behind can do their work."""
-    problems = problems_of(service)
-    response.status_code = 503 if problems else 200
-    return HealthOut(status="not_ready" if problems else "ok", problems=problems)
+def get_readiness(request: Request, response: Response) -> HealthOut:
+    """Say whether database, chain, disk, keys and the loops behind can do their work."""
+    readiness: Readiness = request.app.state.readiness
+    health = HealthOut.of(readiness.findings())
+    response.status_code = 503 if health.status == "not_ready" else 200
+    return health
 
 
 @router.get(
