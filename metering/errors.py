@@ -8,7 +8,8 @@
     │   ├── TimeInFuture        time_in_future
     │   ├── RegisterDecreased   register_decreased
     │   ├── RegisterJump        register_jump
-    │   └── RegisterOutOfRange  register_out_of_range
+    │   ├── RegisterOutOfRange  register_out_of_range
+    │   └── TooManyVersions     too_many_versions
     ├── about a file
     │   ├── EmptyFile           empty_file
     │   ├── MissingColumn       missing_column
@@ -94,6 +95,15 @@ class RegisterOutOfRange(LedgerError):
     code: ClassVar[str] = "register_out_of_range"
     register_wh: int
     register_wh_max: int
+
+
+@dataclass(eq=False, kw_only=True)
+class TooManyVersions(LedgerError):
+    """An instant for which the meter has said more different things than any needs to."""
+
+    code: ClassVar[str] = "too_many_versions"
+    taken_at: datetime
+    versions_max: int
 
 
 @dataclass(eq=False, kw_only=True)

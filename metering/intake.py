@@ -18,16 +18,19 @@ from metering.errors import (
     RegisterDecreased,
     RegisterJump,
     TimeInFuture,
+    TooManyVersions,
     UnknownMeter,
 )
 from metering.meters import MeterBook, MeterTerm
-from metering.readings import MeterId, Reading
+from metering.readings import MeterId, Reading, SignedReading
 from metering.signing import CheckedReadings
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=60)  # What a meter's clock may be ahead of ours.
 JUMP_TOLERANCE_WH: Final = 100
 _S_PER_H: Final = 3_600
 _STORED: Final = -1  # The index of a version that is stored already.
+
+VERSIONS_MAX: Final = 1_000  # Of one instant: who looks at a series looks at them all.
 
 LimitBetween = Callable[[int, int], int]  # The limit in W between two instants in Unix seconds.
 
@@ -89,6 +92,42 @@ def admit(
     return by_meter, refused
 
 
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What becomes of one file or request, while its meters are judged one by one."""
+
+    checked: CheckedReadings
+    by_meter: Mapping[MeterId, Sequence[int]]  # Indices of what is still to be judged.
+    rejected: dict[int, LedgerError]
+    accepted: int = 0
+    duplicates: int = 0
+
+    @classmethod
+    def of(cls, checked: CheckedReadings, book: MeterBook, now_at: datetime) -> "Tally":
+        """With each reading judged by itself."""
+        by_meter, rejected = admit(checked, book, now_at)
+        return cls(checked=checked, by_meter=by_meter, rejected=rejected)
+
+    def judge(
+        self, meter_id: MeterId, stored: Iterable[StoredVersion], terms: Sequence[MeterTerm]
+    ) -> list[tuple[SignedReading, int]]:
+        """One meter's readings that are to be stored, each with its version."""
+        signed = self.checked.signed
+        candidates = {index: signed[index].reading for index in self.by_meter[meter_id]}
+        verdict = judge_meter(candidates, stored, terms)
+        self.accepted += len(verdict.accepted)
+        self.duplicates += len(verdict.duplicates)
+        self.rejected |= verdict.rejected
+        return [(signed[index], version) for index, version in verdict.accepted]
+
+    def result(self) -> IntakeResult:
+        """When all meters were judged."""
+        problems = (Problem(position=at, error=self.rejected[at]) for at in sorted(self.rejected))
+        return IntakeResult(
+            accepted=self.accepted, duplicates=self.duplicates, rejected=tuple(problems)
+        )
+
+
 def judge_meter(
     candidates: Mapping[int, Reading], stored: Iterable[StoredVersion], terms: Sequence[MeterTerm]
 ) -> Verdict:
@@ -113,8 +152,15 @@ def judge_meter(
             # Whatever was said before is not news: an old version never becomes the latest again.
             twins.append((index, first))
             continue
-        layers.setdefault(taken_s, []).append((reading.import_wh, reading.export_wh, index))
-    verdict.rejected = _scan(layers, _limit_between(terms))
+        layer = layers.setdefault(taken_s, [])
+        stored_count = versions.get(taken_s, 0)
+        if stored_count + len(layer) - (stored_count > 0) >= VERSIONS_MAX:
+            verdict.rejected[index] = TooManyVersions(
+                taken_at=reading.taken_at, versions_max=VERSIONS_MAX
+            )
+            continue
+        layer.append((reading.import_wh, reading.export_wh, index))
+    verdict.rejected |= _scan(layers, _limit_between(terms))
     for taken_s, layer in layers.items():
         for _, _, index in layer:
             if index != _STORED:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     column,
     func,
     select,
-    values,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
@@ -73,23 +73,33 @@ def insert_into(connection: Connection, table: Table) -> Any:
     return dialect.insert(table)
 
 
-def lock_meters(connection: Connection, meters: Iterable[MeterId]) -> dict[MeterId, int]:
-    """Numbers of meters, given where there is none; holds off other intakes of the same meters."""
+def lock_meters(connection: Connection, numbers: Iterable[int]) -> None:
+    """Holds off other intakes of the same meters until this transaction ends.
+
+    Everybody locks in the same order, so that nobody waits in a circle.
+    """
+    if connection.dialect.name == "sqlite":
+        return  # One writer holds the file.
+    for chunk in chunks(sorted(numbers)):
+        wanted = ", ".join(map(str, chunk))
+        connection.exec_driver_sql(
+            f"SELECT number FROM meter WHERE number IN ({wanted}) ORDER BY number FOR UPDATE"  # noqa: S608 (integers of our own)
+        )
+
+
+def give_numbers(connection: Connection, meters: Iterable[MeterId]) -> dict[MeterId, int]:
+    """Numbers of meters, given where there is none."""
     wanted = sorted(meters)
-    numbers = numbers_of(connection, wanted, lock=True)
+    numbers = numbers_of(connection, wanted)
     if missing := [{"meter_id": meter_id} for meter_id in wanted if meter_id not in numbers]:
         connection.execute(insert_into(connection, METER).on_conflict_do_nothing(), missing)
-        numbers = numbers_of(connection, wanted, lock=True)
+        numbers = numbers_of(connection, wanted)
     return numbers
 
 
-def numbers_of(
-    connection: Connection, meters: Iterable[MeterId] | None, *, lock: bool = False
-) -> dict[MeterId, int]:
+def numbers_of(connection: Connection, meters: Iterable[MeterId] | None) -> dict[MeterId, int]:
     """Numbers of these meters, or of all, as far as they are known."""
     query = select(METER.c.meter_id, METER.c.number).order_by(METER.c.meter_id)
-    if lock:
-        query = query.with_for_update()  # Nothing on SQLite, where one writer holds the file.
     wanted = None if meters is None else sorted(set(meters))
     queries = (
         [query]
@@ -104,7 +114,7 @@ def stored_versions(
 ) -> dict[int, list[StoredVersion]]:
     """All versions in each span and at the neighbours of its ends."""
     stored: dict[int, list[StoredVersion]] = {}
-    wider = _with_neighbours(connection, spans, ALWAYS_S)
+    wider = _joined(_with_neighbours(connection, spans, ALWAYS_S))
     wanted = ("meter_no", "taken_s", "version", "import_wh", "export_wh")
     for number, taken_s, version, import_wh, export_wh in select_rows(
         connection, wider, wanted, ALWAYS_S
@@ -147,6 +157,18 @@ def _with_neighbours(connection: Connection, spans: Sequence[Span], cutoff_s: in
     return [tuple(row) for row in connection.execute(select(span.c.meter_no, low_s, high_s))]
 
 
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """The same in order, those that meet made one: no row is found twice."""
+    joined: list[Span] = []
+    for number, low_s, high_s in sorted(spans):
+        if joined and joined[-1][0] == number and low_s <= joined[-1][2]:
+            _, before_s, until_s = joined.pop()
+            joined.append((number, before_s, max(until_s, high_s)))
+        else:
+            joined.append((number, low_s, high_s))
+    return joined
+
+
 def select_rows(
     connection: Connection, spans: Sequence[Span], wanted: Sequence[str], cutoff_s: int
 ) -> Iterable[Any]:
@@ -167,8 +189,12 @@ def _as_table(spans: Sequence[Span]) -> Any:
         column("low_s", BigInteger),
         column("high_s", BigInteger),
     )
-    # Integers of our own, written out: thousands of parameters cost more than the query.
-    return values(*columns, name="span", literal_binds=True).data(list(spans)).cte("span")
+    # Integers of our own, written out: as parameters, or one expression each, thousands of them
+    # cost more than the query.
+    rows = ", ".join(f"({number}, {low_s}, {high_s})" for number, low_s, high_s in spans)
+    names = "column1 AS meter_no, column2 AS low_s, column3 AS high_s"
+    query = f"SELECT {names} FROM (VALUES {rows}) AS listed"  # noqa: S608 (as above)
+    return text(query).columns(*columns).cte("span")
 
 
 def end_of(conditions: Iterable[Any], *, latest: bool) -> ScalarSelect[Any]:

@@ -1,18 +1,18 @@
 """The store of readings: every version is kept, nothing is overwritten."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, Engine, func, select
 from sqlmodel import SQLModel
 
 from ledger.units import from_unix_s, to_unix_s
-from metering.errors import Problem
 from metering.freeze_store import FREEZE, hold_freeze, move_freeze
-from metering.intake import IntakeResult, admit, judge_meter
+from metering.intake import IntakeResult, StoredVersion, Tally
 from metering.meters import MeterBook
 from metering.reading_rows_store import (
     ALWAYS_S,
@@ -24,6 +24,7 @@ from metering.reading_rows_store import (
     accepted_instants,
     chunks,
     end_of,
+    give_numbers,
     insert_into,
     insert_rows,
     lock_meters,
@@ -35,6 +36,8 @@ from metering.reading_rows_store import (
 from metering.readings import MeterId, Reading, SignedReading
 from metering.series import IntArray, Series
 from metering.signing import CheckedReadings
+
+GAP_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class ReadingStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._numbers: dict[MeterId, int] = {}
 
     def create_tables(self) -> None:
         """Creates what is missing; a service migrates instead."""
@@ -101,34 +105,55 @@ class ReadingStore:
         now_at: datetime,
         accepted_at: datetime,
     ) -> IntakeResult:
-        """Judges readings and keeps the good ones, in one transaction.
+        """Judges the readings of one file or request and keeps the good ones, in one transaction.
 
         They are accepted at `accepted_at`, or right after what is frozen by then.
         """
-        by_meter, rejected = admit(checked, book, now_at)
-        accepted = duplicates = 0
+        [result] = self.take_each([checked], book=book, now_at=now_at, accepted_at=accepted_at)
+        return result
+
+    def take_each(
+        self,
+        batches: Sequence[CheckedReadings],
+        *,
+        book: MeterBook,
+        now_at: datetime,
+        accepted_at: datetime,
+    ) -> list[IntakeResult]:
+        """The same of several, as if one came after the other, in one transaction for all."""
+        tallies = [Tally.of(checked, book, now_at) for checked in batches]
+        wanted: dict[MeterId, list[Tally]] = {}
+        for tally in tallies:
+            for meter_id in tally.by_meter:
+                wanted.setdefault(meter_id, []).append(tally)
         with self._engine.begin() as connection:
             accepted_s = max(to_unix_s(accepted_at), hold_freeze(connection) + 1)
-            numbers = lock_meters(connection, by_meter)
-            for chunk in chunks(sorted(by_meter, key=numbers.__getitem__)):
-                spans = [_span(numbers[each], checked, by_meter[each]) for each in chunk]
+            numbers = self._numbers_for(connection, wanted)
+            lock_meters(connection, numbers.values())
+            for chunk in chunks(sorted(wanted, key=numbers.__getitem__)):
+                spans = [
+                    span for each in chunk for span in _spans(numbers[each], each, wanted[each])
+                ]
                 stored = stored_versions(connection, spans)
                 rows: list[Row] = []
                 for meter_id in chunk:
-                    number, indices = numbers[meter_id], by_meter[meter_id]
-                    verdict = judge_meter(
-                        {index: checked.signed[index].reading for index in indices},
-                        stored.get(number, ()),
-                        book.terms_of_meter(meter_id),
-                    )
-                    kept = _rows(number, checked, verdict.accepted, accepted_s)
-                    rows += sorted(kept)
-                    duplicates += len(verdict.duplicates)
-                    rejected |= verdict.rejected
+                    number, terms = numbers[meter_id], book.terms_of_meter(meter_id)
+                    versions = stored.get(number, [])
+                    for tally in wanted[meter_id]:  # The next one is judged on what this one adds.
+                        kept = tally.judge(meter_id, versions, terms)
+                        new = sorted(_row(number, *each, accepted_s) for each in kept)
+                        versions = _with_new(versions, new) if len(wanted[meter_id]) > 1 else []
+                        rows += new
                 insert_rows(connection, rows)
-                accepted += len(rows)
-        problems = (Problem(position=index, error=rejected[index]) for index in sorted(rejected))
-        return IntakeResult(accepted=accepted, duplicates=duplicates, rejected=tuple(problems))
+        self._numbers |= numbers
+        return [tally.result() for tally in tallies]
+
+    def _numbers_for(self, connection: Connection, meters: Iterable[MeterId]) -> dict[MeterId, int]:
+        """Numbers never change: those that were committed before are known by now."""
+        numbers = {each: self._numbers[each] for each in meters if each in self._numbers}
+        if missing := [each for each in meters if each not in numbers]:
+            numbers |= give_numbers(connection, missing)
+        return numbers
 
     def freeze(self, through_at: datetime, connection: Connection | None = None) -> None:
         """From now on nothing is accepted at or before an instant; all that was can be read.
@@ -258,27 +283,34 @@ def _stretches_around(meter_id: MeterId, taken_s: IntArray, new_s: IntArray) -> 
     return [_stretch(meter_id, begin_s, end_s) for begin_s, end_s in pairs]
 
 
-def _rows(
-    number: int, checked: CheckedReadings, accepted: Iterable[tuple[int, int]], accepted_s: int
-) -> Iterator[Row]:
-    for index, version in accepted:
-        signed = checked.signed[index]
-        reading = signed.reading
-        taken_s = to_unix_s(reading.taken_at)
-        yield (
-            number,
-            taken_s,
-            version,
-            reading.import_wh,
-            reading.export_wh,
-            signed.signature,
-            accepted_s,
-        )
+def _row(number: int, signed: SignedReading, version: int, accepted_s: int) -> Row:
+    reading = signed.reading
+    taken_s = to_unix_s(reading.taken_at)
+    registers_wh = (reading.import_wh, reading.export_wh)
+    return (number, taken_s, version, *registers_wh, signed.signature, accepted_s)
 
 
-def _span(number: int, checked: CheckedReadings, indices: Iterable[int]) -> Span:
-    instants = [checked.signed[index].reading.taken_at for index in indices]
-    return number, to_unix_s(min(instants)), to_unix_s(max(instants))
+def _with_new(versions: Sequence[StoredVersion], rows: Sequence[Row]) -> list[StoredVersion]:
+    new = (
+        StoredVersion(taken_s=row[1], version=row[2], import_wh=row[3], export_wh=row[4])
+        for row in rows
+    )
+    return sorted([*versions, *new], key=lambda each: (each.taken_s, each.version))
+
+
+def _spans(number: int, meter_id: MeterId, tallies: Iterable[Tally]) -> Iterator[Span]:
+    """Where a meter's readings lie; what is stored in long gaps between them is not looked at."""
+    instants_s = sorted(
+        to_unix_s(tally.checked.signed[index].reading.taken_at)
+        for tally in tallies
+        for index in tally.by_meter[meter_id]
+    )
+    first_s = instants_s[0]
+    for taken_s, next_s in pairwise(instants_s):
+        if next_s - taken_s > GAP_S:
+            yield number, first_s, taken_s
+            first_s = next_s
+    yield number, first_s, instants_s[-1]
 
 
 def _kept(meter_id: MeterId, row: Any) -> KeptReading:

@@ -221,7 +221,7 @@ def test_what_fails_in_the_middle_leaves_nothing_behind(
             raise DiskIsFullError
         return judge_meter(candidates, *others)
 
-    monkeypatch.setattr("metering.store.judge_meter", fail_on_the_second)
+    monkeypatch.setattr("metering.intake.judge_meter", fail_on_the_second)
     with pytest.raises(DiskIsFullError):
         take(store, at(0, 1, 0, 1), at(0, 1, 0, 2))
     assert store.count() == 0
