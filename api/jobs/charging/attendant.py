@@ -42,6 +42,7 @@ class Where:
     is_connected: bool
     contact_s: int  # When it last came or went; 0: never.
     state: tuple[Availability, int] | None  # Its connector's, and since when.
+    speed: int = 1  # People and networks take real seconds, of which each is so many of ours.
 
     def is_silent(self, session: ChargeSession, now_s: int) -> bool:
         """Whether a charge may have begun that the charger could not tell of.
@@ -50,7 +51,7 @@ class Where:
         """
         if session.start_asked_s is None:
             return False
-        return not self.is_connected or now_s - self.contact_s < TELLS_WITHIN_S
+        return not self.is_connected or now_s - self.contact_s < TELLS_WITHIN_S * self.speed
 
     def is_deaf(self, session: ChargeSession, now_s: int, *, is_spent: bool) -> bool:
         """Whether a charger that was asked to stop is not waited for any longer.
@@ -58,14 +59,14 @@ class Where:
         Args:
             is_spent: what was measured costs the whole deposit.
         """
-        asked_s, patience_s = session.stop_asked_s or 0, STOP_PATIENCE_S
+        asked_s, patience_s = session.stop_asked_s or 0, STOP_PATIENCE_S * self.speed
         if self.is_connected:  # It may have much to tell, and is only now asked.
-            asked_s = max(asked_s, min(self.contact_s, asked_s + 2 * STOP_PATIENCE_S))
+            asked_s = max(asked_s, min(self.contact_s, asked_s + 2 * patience_s))
         if session.stop_reason == DEPOSIT_USED and not is_spent:
             # Nobody waits for the rest of such a deposit, and the host is owed what flows.
             if not self.is_connected:
                 return False
-            patience_s = SPENDING_PATIENCE_S
+            patience_s = SPENDING_PATIENCE_S * self.speed
         return now_s - asked_s >= patience_s
 
 
@@ -98,7 +99,9 @@ class Attendant:
         now: Callable[[], datetime],
         wake: Callable[[], None],
         tell: Callable[[ChargeSession], None],
+        speed: int = 1,
     ) -> None:
+        """`speed` is the clock's: whoever is waited for has as many real seconds as ever."""
         self._journal = journal
         self._store = store
         self._intake = intake
@@ -110,6 +113,7 @@ class Attendant:
         self._now = now
         self._wake = wake
         self._tell = tell
+        self._speed = speed
         self._soon = asyncio.Event()
         self._limits: dict[SessionId, int] = {}  # W that chargers accepted; asked anew if lost.
 
@@ -211,6 +215,7 @@ class Attendant:
                 is_connected=self._link.is_connected(session.charge_point_id),
                 contact_s=point.contact_s if point else 0,
                 state=states.get((session.charge_point_id, session.connector_id)),
+                speed=self._speed,
             )
             after = self._attended(connection, session, now_s, where, asks)
             if after != session:
@@ -249,14 +254,16 @@ class Attendant:
         waited_s = now_s - (session.opened_s or now_s)
         may_have_begun = where.is_silent(session, now_s)
         if session.stop_asked_s is not None:
-            if may_have_begun and now_s - session.stop_asked_s < STOP_PATIENCE_S:
+            if may_have_begun and now_s - session.stop_asked_s < STOP_PATIENCE_S * self._speed:
                 return session
             return self._escrow.owe_cancel(connection, session, "stopped before it began")
-        if waited_s >= START_WITHIN_S and not (may_have_begun and now_s < session.charge_ends_s):
-            reason = f"no charge began within {START_WITHIN_S} s"
+        within_s = START_WITHIN_S * self._speed
+        if waited_s >= within_s and not (may_have_begun and now_s < session.charge_ends_s):
+            reason = f"no charge began within {within_s} s"
             return self._escrow.owe_cancel(connection, session, reason)
         asked_s = session.start_asked_s
-        is_due = asked_s is None or now_s - asked_s >= ASK_AGAIN_S or asked_s < where.contact_s
+        again_s = ASK_AGAIN_S * self._speed
+        is_due = asked_s is None or now_s - asked_s >= again_s or asked_s < where.contact_s
         if is_due and where.is_connected:
             session = replace(session, start_asked_s=now_s)
             self._store.save_session(connection, session)
@@ -271,7 +278,7 @@ class Attendant:
         where: Where,
     ) -> bool:
         """Whether a charge is settled with what is known, though its charger may say more later."""
-        if session.ended_s is not None and now_s - session.ended_s >= START_MISSING_S:
+        if session.ended_s is not None and now_s - session.ended_s >= START_MISSING_S * where.speed:
             return True  # A stop whose start never came.
         if session.stop_asked_s is not None:
             cost_micro = track.live(from_unix_s(now_s)).cost_micro_down(session.order.tariff)
@@ -286,7 +293,7 @@ class Attendant:
         heard_s = 0 if track.heard_at is None else to_unix_s(track.heard_at)
         # Only what it said after the start tells of this charge.
         has_left = availability is Availability.AVAILABLE and since_s > heard_s
-        return has_left and now_s - since_s >= LEFT_PATIENCE_S
+        return has_left and now_s - since_s >= LEFT_PATIENCE_S * where.speed
 
     def _guarded(
         self,

@@ -41,6 +41,7 @@ UNFORESEEN = "internal_error"
 STOP_WITHIN_S = 3.0
 LOOPS = ("sessions", "sending", "chain", "readings")
 INTERVAL_S_DEFAULT = 10
+REAL_INTERVAL_S = 2
 log = logging.getLogger(__name__)
 
 
@@ -99,6 +100,7 @@ class Runtime:
             now=self.now,
             wake=self._owed.set,
             tell=self.bulletin.tell,
+            speed=community.clock.speed,
         )
         self.sink.attend = self._attendant.attend
         self._rounds = MeterRounds(
@@ -174,7 +176,10 @@ class Runtime:
 
     def _interval_s(self, charge_point_id: str) -> int:
         section = self.book.points().get(charge_point_id)
-        return section.interval_s if section else INTERVAL_S_DEFAULT
+        interval_s = section.interval_s if section else INTERVAL_S_DEFAULT
+        speed = self._community.clock.speed
+        # In fast time values come every other real second: that is when anybody can act on them.
+        return interval_s if speed == 1 else max(interval_s, REAL_INTERVAL_S * speed)
 
     def _changed(self, session: ChargeSession) -> None:
         """In the chain's thread: a session has moved on."""

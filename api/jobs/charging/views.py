@@ -147,8 +147,8 @@ class Views:
             {session.order.charger_id for session in live},
         )
 
-    @staticmethod
     def _connector(
+        self,
         charger: Charger,
         states: dict[tuple[str, int], Availability],
         busy: set[bytes],
@@ -169,5 +169,5 @@ class Views:
             tariff_until=charger.tariffs.until(now_at),
             vat_bps=charger.section.vat_bps,
             deposit_micro_min=charger.section.deposit_micro_min,
-            interval_s=charger.section.interval_s,
+            interval_s=self._interval_s_of(charger.charge_point_id),
         )
