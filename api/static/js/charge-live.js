@@ -8,6 +8,7 @@ const HEARD_EVERY_MS = 60_000;
 const STALE_INTERVALS = 3;
 const STALE_LEAST_MS = 30_000;
 const LOOK_AGAIN_MS = 1_000;
+const MICRO_PER_CENT = 10_000n;
 const ENDED = new Set(["closed", "cancelled", "reclaimed", "failed"]);
 const RUNNING = new Set(["opening", "open", "charging"]);
 
@@ -43,7 +44,8 @@ export class LiveView {
     const progress = this.section.querySelector("progress");
     progress.max = Math.max(1, Number(limit));
     progress.value = Math.min(Number(cost), Number(limit));
-    const facts = { cost: money(cost), deposit: money(deposit), limit: money(limit) };
+    const about = BigInt(limit) - (BigInt(limit) % MICRO_PER_CENT);
+    const facts = { cost: money(cost), deposit: money(deposit), limit: money(about) };
     this.#put("limit", t("js.charge.live.stops_at", facts));
     this.#age();
     this.#tell();

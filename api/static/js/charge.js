@@ -188,6 +188,7 @@ async function tellProblem(problem) {
 
 function attend(session) {
   say("");
+  document.querySelector("[data-state]").hidden = true;
   sessionStorage.setItem(LAST, session.session_id);
   document.getElementById("offer").hidden = true;
   if (hasEnded(session)) return showOutcome(session);

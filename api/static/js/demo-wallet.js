@@ -6,7 +6,7 @@ import { digestOf, typedDataOf } from "./eip712.js";
 import { keccak256, octetsOf, personalDigest, utf8 } from "./octets.js";
 
 const PREFIX = "wattledger demo wallet: ";
-export const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
+export const NAME = "[A-Za-z0-9][A-Za-z0-9\\-]{0,31}"; // Of a demo wallet, as a pattern of HTML.
 
 /** An error as EIP-1193 has it. */
 export class ProviderError extends Error {

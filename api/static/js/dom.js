@@ -2,16 +2,24 @@
 
 /** An element: `el("p", {class: "hint", hidden: true}, "text", el("b", {}, "more"))`. */
 export function el(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) {
-      made.setAttribute(name, value);
+      element.setAttribute(name, value);
     }
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+let made = 0;
+
+/** An id that nothing else on the page has. */
+export function newId() {
+  made += 1;
+  return `made-${made}`;
 }
 
 /** Shows a dialog with a heading until it is closed; `fill(dialog, close)` fills it. */
@@ -22,7 +30,8 @@ export function showDialog(title, fill) {
       answer = value;
       dialog.close();
     };
-    const heading = el("h2", { id: `dialog-${crypto.randomUUID()}` }, title);
+    // The heading has the focus: what a dialog says is read before anything is pressed.
+    const heading = el("h2", { id: newId(), tabindex: "-1", autofocus: true }, title);
     const dialog = el("dialog", { "aria-labelledby": heading.id }, heading);
     dialog.addEventListener("close", () => {
       dialog.remove();

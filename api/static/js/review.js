@@ -85,7 +85,7 @@ function messageOf(typed, { place, count, notes }) {
     "section",
     { "data-message": primaryType },
     el("h3", {}, heading),
-    el("p", { class: "hint" }, domainWords(domain)),
+    el("p", { class: "hint breakable" }, domainWords(domain)),
     el("dl", { class: "signed" }, ...rows),
     el("p", { class: "hint" }, t("js.sign.digest"), " ", digest),
   );

@@ -169,7 +169,7 @@ function demoChoice(people, chainId, choose) {
     spellcheck: "false",
     maxlength: "32",
     required: true,
-    pattern: NAME.source.slice(1, -1),
+    pattern: NAME,
   });
   const own = (event) => {
     event.preventDefault();
