@@ -3,7 +3,7 @@
 A session's id is on the chain for everybody to read, so `not_allowed` gives nothing away.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -15,10 +15,12 @@ from starlette.requests import HTTPConnection
 
 from api.errors import NotAllowed, NotAuthenticated, NotFound
 from api.guard import HttpLimits, host_of
+from api.jobs.market.accounts import ALL_TIME, MeterSight
 from api.jobs.market_view import Role
 from api.jobs.people.relays import RelayView
 from api.rates import Rates
-from api.schemas.fields import RelayIdIn, SessionIdIn
+from api.schemas.fields import MeterIdIn, RelayIdIn, SessionIdIn
+from api.schemas.members import PairingIn
 from api.service import Service
 from charging.desk import SessionView
 from ledger.units import AccountId, Address
@@ -78,6 +80,16 @@ class SignedIn(Access):
         cookie: Annotated[str | None, Depends(_COOKIE)],
     ) -> Caller:
         """Raises NotAuthenticated, NotAllowed, RateLimited."""
+        return await self.caller(request, service, bearer, cookie)
+
+    @staticmethod
+    async def caller(
+        request: Request,
+        service: Service,
+        bearer: HTTPAuthorizationCredentials | None,
+        cookie: str | None,
+    ) -> Caller:
+        """Whose token it is; raises as above."""
         token = bearer.credentials if bearer else cookie
         if not token:
             raise NotAuthenticated(rule="sign in first, and send the token")
@@ -99,10 +111,31 @@ def _require_own_page(request: Request) -> None:
         raise NotAllowed(rule="the cookie is for this service's own pages")
 
 
+class Visitor(Access):
+    """Anybody; who is signed in is known. A token that is good no longer counts as none."""
+
+    who = "all"
+
+    async def __call__(
+        self,
+        request: Request,
+        service: ServiceDep,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+        cookie: Annotated[str | None, Depends(_COOKIE)],
+    ) -> Caller | None:
+        """The caller, if it is one; raises NotAllowed, RateLimited."""
+        try:
+            return await SIGNED_IN(request, service, bearer, cookie)
+        except NotAuthenticated:
+            return None
+
+
 ANYONE = Anyone()
 BY_SIGNATURE = Anyone("whoever signed the body")
 SIGNED_IN = SignedIn()
 CallerDep = Annotated[Caller, Depends(SIGNED_IN)]
+VISITOR = Visitor()
+VisitorDep = Annotated[Caller | None, Depends(VISITOR)]
 
 
 class SessionParty(Access):
@@ -151,6 +184,33 @@ OPERATOR = WithRole(Role.OPERATOR)
 AUDITOR = WithRole(Role.AUDITOR)
 OVERSEER = WithRole(Role.AUDITOR, Role.OPERATOR)
 
+
+class Looking(Access):
+    """Anybody; members and the auditor see the community's figures whole, others what may be shown.
+
+    A cookie that is good no more is a stranger's: a page that is for all asks nobody to sign in.
+    """
+
+    who = "all; members and the auditor see more"
+
+    async def __call__(
+        self,
+        request: Request,
+        service: ServiceDep,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+        cookie: Annotated[str | None, Depends(_COOKIE)],
+    ) -> bool:
+        """Whether they see everything; raises RateLimited."""
+        try:
+            caller = await SIGNED_IN(request, service, bearer, cookie)
+        except (NotAuthenticated, NotAllowed):
+            return False
+        roles = await run_in_threadpool(service.market.roles_of, caller.address)
+        return bool(roles & {Role.MEMBER, Role.AUDITOR})
+
+
+LOOKING = Looking()
+
 AccountPath = Annotated[int, Path(ge=0, le=ACCOUNT_MAX, description="0, 1, or a member's.")]
 
 
@@ -178,6 +238,68 @@ class AccountParty(Access):
 ACCOUNT_OWNER = AccountParty()
 ACCOUNT_READER = AccountParty(Role.OPERATOR, Role.AUDITOR)
 STATEMENT_READER = AccountParty(Role.AUDITOR)
+
+
+class MeterParty(Access):
+    """Somebody whom a meter concerns: the owners of its accounts, each for their own time."""
+
+    who = "its owner, the auditor"
+
+    async def __call__(
+        self, meter_id: MeterIdIn, caller: CallerDep, service: ServiceDep
+    ) -> MeterSight:
+        """What of the meter they may see; raises NotAuthenticated, NotFound, NotAllowed."""
+        sight = await run_in_threadpool(service.accounts.sight_of, meter_id, caller.address)
+        if await run_in_threadpool(service.market.is_auditor, caller.address):
+            sight = replace(sight, intervals=(ALL_TIME,))
+        if not sight.intervals:
+            raise NotAllowed(rule=f"only for {self.who}")
+        return sight
+
+
+METER_READER = MeterParty()
+
+
+class Onlooker(Access):
+    """Anybody; members of the community and the auditor see more."""
+
+    who = "all; every figure for members and the auditor"
+
+    async def __call__(
+        self,
+        request: Request,
+        service: ServiceDep,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+        cookie: Annotated[str | None, Depends(_COOKIE)],
+    ) -> bool:
+        """Whether they may see every figure; raises RateLimited."""
+        try:
+            caller = await SIGNED_IN.caller(request, service, bearer, cookie)
+        except NotAuthenticated:
+            return False
+        roles = await run_in_threadpool(service.market.roles_of, caller.address)
+        return not roles.isdisjoint({Role.MEMBER, Role.AUDITOR})
+
+
+ONLOOKER = Onlooker()
+
+
+class PairingParty(Access):
+    """The owner of the account that a device is to be paired with."""
+
+    who = "the account's owner"
+
+    async def __call__(self, body: PairingIn, caller: CallerDep, service: ServiceDep) -> Caller:
+        """The owner; raises NotAuthenticated, NotFound, NotAllowed."""
+        owner = await run_in_threadpool(service.market.owner_of, body.account)
+        if owner is None:
+            raise NotFound(rule="no such account")
+        if owner != caller.address:
+            raise NotAllowed(rule=f"only for {self.who}")
+        return caller
+
+
+PAIRING_OWNER = PairingParty()
 
 
 class RelayParty(Access):
@@ -220,4 +342,5 @@ class Rate:
 
 SIGN_IN_RATE = Rate("sign_ins_per_minute")
 ORDER_RATE = Rate("orders_per_minute")
+FAUCET_RATE = Rate("faucet_per_minute")
 RPC_RATE = Rate("rpc_per_minute")

@@ -1,6 +1,6 @@
 """What the API's description says of failures: the same examples that the service would send."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.errors import Internal, RateLimited, StorageFailed, TimedOut, TooLarge
@@ -45,6 +45,12 @@ def merged(*all_responses: Responses) -> Responses:
 def example(value: object) -> dict[str, Any]:
     """An example of a successful answer."""
     return {"content": {"application/json": {"example": value}}}
+
+
+def table_of(columns: Sequence[str]) -> Responses:
+    """A table for an answer, with a header line."""
+    content = {"text/csv": {"schema": {"type": "string"}, "example": ",".join(columns) + "\r\n"}}
+    return {200: {"description": "A table with a header line (RFC 4180).", "content": content}}
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ CURSOR_CHARS_MAX = 200
 NUMBER_DIGITS_MAX = 18
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items on a page.")]
+LONG_LIMIT_MAX = 3_000
+LongLimit = Annotated[int, Query(ge=1, le=LONG_LIMIT_MAX, description="Items on a page.")]
 Cursor = Annotated[
     str | None,
     Query(
@@ -66,3 +68,17 @@ def read_number(cursor: str | None) -> int | None:
 def write_number(number: int | None) -> str | None:
     """A cursor that stands for a number, if there is one."""
     return None if number is None else write_cursor(str(number))
+
+
+def read_place(cursor: str | None) -> tuple[int, int] | None:
+    """The two numbers that a cursor stands for, if there is a cursor; raises BadInput."""
+    if cursor is None:
+        return None
+    first, _, second = read_cursor(cursor).partition(".")
+    numbers = [read_number(write_cursor(part)) for part in (first, second)]
+    return numbers[0] or 0, numbers[1] or 0
+
+
+def write_place(first: int, second: int) -> str:
+    """A cursor that stands for two numbers."""
+    return write_cursor(f"{first}.{second}")

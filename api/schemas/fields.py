@@ -10,6 +10,9 @@ from api.jobs.people.relays import RelayId
 from charging.orders import UINT64_MAX, UINT256_MAX, ChargerId, SessionId
 from ledger.keccak import checksum_address
 from ledger.units import Address, to_rfc3339
+from metering.errors import BadTime
+from metering.instants import parse_instant
+from metering.readings import MeterId
 
 SIGNATURE_BYTES_MAX: Final = 1_024
 _HEX = re.compile(r"0x((?:[0-9a-fA-F]{2})*)")
@@ -58,6 +61,15 @@ def _unsigned(value_max: int) -> BeforeValidator:
     return BeforeValidator(unsigned)
 
 
+def _instant(value: Any) -> datetime:
+    try:
+        if isinstance(value, str):
+            return parse_instant(value)
+    except BadTime as error:
+        raise ValueError(error.rule) from error
+    raise ValueError("a time looks like 2016-06-01T00:00:00Z")
+
+
 def _hex_schema(digits: str, example: str) -> WithJsonSchema:
     return WithJsonSchema(
         {"type": "string", "pattern": f"^0x[0-9a-fA-F]{digits}$", "examples": [example]}
@@ -78,6 +90,7 @@ AddressIn = Annotated[Address, _exactly(20), _hex_schema("{40}", "0x" + "52" * 2
 ChargerIdIn = Annotated[ChargerId, _exactly(32), _hex_schema("{64}", "0x" + "c4" * 32)]
 SessionIdIn = Annotated[SessionId, _exactly(32), _hex_schema("{64}", "0x" + "5e" * 32)]
 RelayIdIn = Annotated[RelayId, _exactly(32), _hex_schema("{64}", "0x" + "7e" * 32)]
+MeterIdIn = Annotated[MeterId, _exactly(32), _hex_schema("{64}", "0x" + "3e" * 32)]
 SignatureIn = Annotated[
     bytes, BeforeValidator(_signature), _hex_schema("{130}", "0x" + "a1" * 64 + "1b")
 ]
@@ -93,6 +106,12 @@ Amount = Annotated[
 Instant = Annotated[
     str,
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-25T12:00:00Z"]}),
+]
+
+InstantIn = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2016-06-01T00:00:00Z"]}),
 ]
 
 

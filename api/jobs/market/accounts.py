@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from api.errors import NotFound
 from api.jobs.following import Told
@@ -19,7 +20,12 @@ from ledger.units import (
     from_unix_s,
     to_unix_s,
 )
-from metering.meters import MeterBook
+from metering.meter_reads_store import Interval, Place
+from metering.meters import MeterBook, MeterTerm
+from metering.readings import MeterId
+from metering.store import KeptReading
+
+ALL_TIME: Final[Interval] = (0, 2**40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,14 @@ class _OnChain:
     book: MeterBook
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterSight:
+    """What of a meter's readings somebody may see: those of the time it was theirs."""
+
+    meter_id: MeterId
+    intervals: tuple[Interval, ...]
+
+
 class AccountsDesk:
     """Says what accounts have. Its methods wait: call them in a thread."""
 
@@ -44,9 +58,34 @@ class AccountsDesk:
         self._books = books
         self._statements = statements
 
-    def owner_of(self, account: int) -> Address:
-        """Whose account it is; raises NotFound."""
-        return self._books.ask(lambda told: _owner(told.market, account))
+    def sight_of(self, meter_id: MeterId, owner: Address) -> MeterSight:
+        """What an owner of accounts may see of a meter: from its first register to its last.
+
+        Raises:
+            NotFound: nobody registered the meter.
+        """
+
+        def question(told: Told) -> tuple[Interval, ...]:
+            terms = told.book.terms_of_meter(meter_id)
+            if not terms:
+                raise NotFound(rule="there is no such meter")
+            return tuple(
+                _interval_of(term)
+                for term in terms
+                if term.account < told.market.account_count
+                and told.market.owners[term.account] == owner
+            )
+
+        return MeterSight(meter_id=meter_id, intervals=self._books.ask(question))
+
+    def readings(
+        self, sight: MeterSight, *, from_s: int, until_s: int, after: Place, limit: int
+    ) -> list[KeptReading]:
+        """A page of what may be seen of a meter in `[from_s, until_s)`: all versions."""
+        intervals = [
+            (max(first_s, from_s), min(last_s, until_s - 1)) for first_s, last_s in sight.intervals
+        ]
+        return self._books.meters.page(sight.meter_id, intervals, after=after, limit=limit)
 
     def account(self, account: int) -> AccountView:
         """An account now.
@@ -154,6 +193,12 @@ def _on_chain(told: Told, account: int, running_s: int) -> _OnChain:
         limits=tuple(map(_limits_view, history.limits_from(account, running_s))),
         book=told.book,
     )
+
+
+def _interval_of(term: MeterTerm) -> Interval:
+    _, last_s = ALL_TIME
+    ends_s = last_s if term.valid_until is None else to_unix_s(term.valid_until)
+    return to_unix_s(term.valid_from), ends_s
 
 
 def _owner(history: MarketHistory, account: int) -> Address:

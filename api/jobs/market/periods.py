@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from api.errors import NotFound
 from api.jobs.following import Told
-from api.jobs.market.books import Books, shown_run, state_of_run
+from api.jobs.market.books import Books, state_of_run
 from api.jobs.market.views import PeriodState, PeriodView, RunView
 from api.jobs.meter_book import heard_through_s
 from ledger.history import MarketHistory, Run
@@ -96,13 +96,11 @@ class PeriodsDesk:
 
     def _view(self, history: MarketHistory, period_start_s: int, now_s: int) -> PeriodView:
         schedule, runs = self._books.schedule, _runs(history, period_start_s)
-        shown = shown_run(history, period_start_s)
         return PeriodView(
             start_s=period_start_s,
             end_s=schedule.period_end(period_start_s),
             state=state_of_run(runs[-1], schedule, now_s) if runs else PeriodState.OPEN,
             runs=tuple(_run_view(run, state_of_run(run, schedule, now_s)) for run in runs),
-            prices=() if shown is None else tuple(map(WindowPrice.of_word, shown.prices)),
         )
 
 
@@ -132,4 +130,5 @@ def _run_view(run: Run, state: PeriodState) -> RunView:
         final_tx=run.final_tx,
         gas_used=None,
         shortfall_nano=sum(run.shortfalls_nano.values()),
+        prices=tuple(map(WindowPrice.of_word, run.prices)),
     )

@@ -189,6 +189,7 @@ class StatementsDesk:
             start_s = period_start_s + place * window_s
             yield WindowLine(
                 start_s=start_s,
+                period_start_s=period_start_s,
                 row=row,
                 price=price,
                 bill=window_bill(account, row, price, totals, self._residual),

@@ -64,6 +64,7 @@ class RunView:
     final_tx: Hash32 | None
     gas_used: int | None
     shortfall_nano: int  # Over all accounts.
+    prices: tuple[WindowPrice, ...]  # As published.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,11 @@ class PeriodView:
     end_s: int
     state: PeriodState  # Of its last run.
     runs: tuple[RunView, ...]
-    prices: tuple[WindowPrice, ...]  # Of its last run; empty while there is none.
+
+    @property
+    def prices(self) -> tuple[WindowPrice, ...]:
+        """Of its last run; empty while there is none."""
+        return self.runs[-1].prices if self.runs else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,7 @@ class WindowLine:
     """One window of one account, with everything that makes up its amount."""
 
     start_s: int
+    period_start_s: int
     row: StatementRow
     price: WindowPrice
     bill: WindowBill

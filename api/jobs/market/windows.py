@@ -55,6 +55,13 @@ class WindowsDesk:
             if from_s <= window.start_s < until_s and window.start_s <= now_s
         ]
 
+    def page(self, from_s: int, until_s: int, *, limit: int) -> list[WindowView]:
+        """The first of these windows; what lies behind them is not computed."""
+        schedule = self._books.schedule
+        from_s = max(from_s, schedule.first_period_start_s)
+        first_s = -(-from_s // schedule.window_s) * schedule.window_s
+        return self.windows(first_s, min(until_s, first_s + limit * schedule.window_s))
+
     def _figures(self, periods: list[int], *, settled_only: bool) -> Iterator[_Figures]:
         shown = self._books.shown(periods)
         if settled_only:
