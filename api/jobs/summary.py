@@ -8,9 +8,10 @@ from typing import Any
 
 from api.jobs.community import Community
 from api.jobs.demo import DemoResult
+from ledger.bills import WindowBill, member_bill
 from ledger.settlement_store import StoredRun, StoredStatement
 from ledger.units import FIRST_MEMBER, GRID_OPERATOR, SUPPLIER, to_unix_s
-from ledger.words import StatementRow, WindowPrice
+from ledger.words import StatementRow
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,21 +25,20 @@ class HomeSums:
     bought_wh: int = 0
     sold_wh: int = 0
     amount_nano: int = 0  # What the statements say: received less paid.
-    grid_only_nano: int = 0  # The same energy at the grid's tariff.
+    saved_nano: int = 0  # How much better off than with the grid's tariff alone.
 
     @property
-    def saved_nano(self) -> int:
-        """How much better off than with the grid's tariff alone."""
-        return self.amount_nano - self.grid_only_nano
+    def grid_only_nano(self) -> int:
+        """The same energy at the grid's tariff alone."""
+        return self.amount_nano - self.saved_nano
 
-    def add(self, row: StatementRow, price: WindowPrice) -> None:
+    def add(self, row: StatementRow, bill: WindowBill) -> None:
         """Counts one window."""
         self.import_wh += row.import_wh
         self.export_wh += row.export_wh
         self.bought_wh += row.bought_wh
         self.sold_wh += row.sold_wh
-        self.grid_only_nano += row.export_wh * price.grid_export_per_kwh
-        self.grid_only_nano -= row.import_wh * price.grid_import_per_kwh
+        self.saved_nano += bill.saved_nano
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Summary:
 def summarize(result: DemoResult, *, started_s: float) -> Summary:
     """Sums a demo up, from what is final on its chain."""
     community = result.community
-    history = community.refresh()
+    history, residual = community.refresh(), community.rules.residual.value
     names = dict(enumerate(result.shape.labels, start=FIRST_MEMBER))
     homes = {account: HomeSums(account=account, name=name) for account, name in names.items()}
     traded_wh = supplier_nano = fee_nano = 0
@@ -65,7 +65,7 @@ def summarize(result: DemoResult, *, started_s: float) -> Summary:
                 home = homes[statement.account]
                 home.amount_nano += statement.result.amount_nano
                 for row, price in zip(statement.result.rows, run.prices, strict=True):
-                    home.add(row, price)
+                    home.add(row, member_bill(row, price, residual))
             elif statement.account == SUPPLIER:
                 supplier_nano += statement.result.amount_nano
             elif statement.account == GRID_OPERATOR:
