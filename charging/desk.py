@@ -151,8 +151,8 @@ class SessionFilter:
     charge_point_id: str | None = None
     live: bool = False  # Only those that have not ended.
     paid: bool = False  # Only those that were closed.
-    created_from: datetime | None = None
-    created_until: datetime | None = None  # Not including.
+    created_from_s: int | None = None
+    created_until_s: int | None = None  # Not including.
 
 
 EVERY_SESSION = SessionFilter()
@@ -193,10 +193,8 @@ class ChargingDesk(Protocol):
         """Sessions that somebody drives or hosts (None: all), newest first, and a cursor."""
         ...
 
-    async def income_of(
-        self, host: Address, created_from: datetime | None, created_until: datetime | None
-    ) -> HostIncome:
-        """What somebody's chargers took in, of sessions that were created in a time."""
+    async def income_of(self, host: Address, where: SessionFilter = EVERY_SESSION) -> HostIncome:
+        """What somebody's chargers took in, of the sessions looked for that were paid."""
         ...
 
     async def stop(self, session_id: SessionId) -> SessionView: ...

@@ -28,7 +28,7 @@ from charging.session_rows_store import (
     session_values,
 )
 from charging.sessions import LIVE, ChargeSession, PaidCharge
-from ledger.units import Address, Hash32, to_unix_s
+from ledger.units import Address, Hash32
 
 __all__ = ["ChargingStore", "Connection", "Engine", "PointState", "Transaction"]
 
@@ -257,7 +257,7 @@ def _conditions(where: SessionFilter) -> Iterator[ColumnElement[bool]]:
         yield SESSION.c.state.in_([state.value for state in LIVE])
     if where.paid:
         yield SESSION.c.state == SessionState.CLOSED.value
-    if where.created_from is not None:
-        yield SESSION.c.created_s >= to_unix_s(where.created_from)
-    if where.created_until is not None:
-        yield SESSION.c.created_s < to_unix_s(where.created_until)
+    if where.created_from_s is not None:
+        yield SESSION.c.created_s >= where.created_from_s
+    if where.created_until_s is not None:
+        yield SESSION.c.created_s < where.created_until_s

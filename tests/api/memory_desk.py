@@ -202,10 +202,8 @@ class MemoryDesk:
         following = str(start + limit) if start + limit < len(mine) else None
         return mine[start : start + limit], following
 
-    async def income_of(
-        self, host: Address, created_from: datetime | None, created_until: datetime | None
-    ) -> HostIncome:
-        where = SessionFilter(paid=True, created_from=created_from, created_until=created_until)
+    async def income_of(self, host: Address, where: SessionFilter = EVERY_SESSION) -> HostIncome:
+        where = replace(where, paid=True)
         mine = [view for view in self.views.values() if view.host == host and _fits(view, where)]
         return HostIncome(
             chargers=tuple(
@@ -343,6 +341,6 @@ def _fits(view: SessionView, where: SessionFilter) -> bool:
         where.charge_point_id in {None, view.charge_point_id}
         and not (where.live and view.state in ENDED)
         and not (where.paid and view.state is not SessionState.CLOSED)
-        and (where.created_from is None or view.created_at >= where.created_from)
-        and (where.created_until is None or view.created_at < where.created_until)
+        and (where.created_from_s or 0) <= to_unix_s(view.created_at)
+        and to_unix_s(view.created_at) < (where.created_until_s or 2**40)
     )

@@ -164,13 +164,15 @@ class Desk:
             lambda open_: self._views.page(open_, who, limit=limit, before=from_no, where=where)
         )
 
-    async def income_of(
-        self, host: Address, created_from: datetime | None, created_until: datetime | None
-    ) -> HostIncome:
-        """What somebody's chargers took in, of sessions that were created in a time."""
-        where = SessionFilter(paid=True, created_from=created_from, created_until=created_until)
+    async def income_of(self, host: Address, where: SessionFilter = EVERY_SESSION) -> HostIncome:
+        """What somebody's chargers took in, of the sessions looked for that were paid."""
         return await asyncio.to_thread(
-            income_of, host, where, book=self._book, store=self._store, reader=self._orders.reader
+            income_of,
+            host,
+            replace(where, paid=True),
+            book=self._book,
+            store=self._store,
+            reader=self._orders.reader,
         )
 
     async def stop(self, session_id: SessionId) -> SessionView:

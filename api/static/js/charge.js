@@ -302,7 +302,7 @@ function askAmount() {
       });
     const leave = el("button", { type: "button", class: "button", onclick: () => close() });
     leave.textContent = t("js.wallet.cancel");
-    dialog.append(el("ul", { class: "choices" }, ...buttons), el("p", { class: "closing" }, leave));
+    dialog.append(el("ul", { class: "picks" }, ...buttons), el("p", { class: "closing" }, leave));
   });
 }
 

@@ -20,6 +20,10 @@ import {
 import { has, problemWords, t } from "./words.js";
 
 export const CHANGED = "wattledger:identity";
+const WANTED = [
+  ["/charge", ["driver"]],
+  ["/grid", ["grid", "operator"]],
+];
 const isDemo = document.body.hasAttribute("data-demo");
 
 /** Who is signed in: `{address, roles, accounts, expires_at}`; null if nobody is. */
@@ -157,7 +161,10 @@ function tellAll(me) {
 async function demoPeople() {
   if (!isDemo) return [];
   const { items } = await get("/v1/demo/wallets");
-  return items;
+  // Those come first for whom the page is.
+  const wanted = WANTED.find(([path]) => location.pathname.startsWith(path))?.[1] ?? [];
+  const rank = ({ kind }) => (wanted.includes(kind) ? 0 : 1);
+  return items.sort((one, other) => rank(one) - rank(other));
 }
 
 function demoChoice(people, chainId, choose) {
@@ -180,7 +187,7 @@ function demoChoice(people, chainId, choose) {
     el("p", { class: "hint" }, t("js.wallet.demo_says")),
     el(
       "ul",
-      { class: "choices" },
+      { class: "picks" },
       ...people.map((person) =>
         el("li", {}, choice(personWords(person), () => choose(demoWallet(person.name, chainId)))),
       ),
@@ -194,10 +201,9 @@ function demoChoice(people, chainId, choose) {
   ];
 }
 
-/** "Anna, a driver", "home 2, DE_KN_residential1", "the grid operator". */
-function personWords({ name, role, label }) {
-  const key = `js.wallet.person.${role}`;
-  return has(key) ? t(key, { name: label || name }) : name;
+/** "anna, a driver", "home 2, DE_KN_residential1", "the grid operator". */
+function personWords({ kind, account, title }) {
+  return t(`js.wallet.person.${kind}`, { name: title, account: String(account) });
 }
 
 function ownChoice(found, choose) {
@@ -207,7 +213,7 @@ function ownChoice(found, choose) {
   return [
     heading,
     el("p", { class: "hint" }, t("js.wallet.own_says")),
-    el("ul", { class: "choices" }, ...items),
+    el("ul", { class: "picks" }, ...items),
   ];
 }
 
@@ -237,7 +243,7 @@ function openAccount(me) {
       el("p", { class: "code" }, checksumAddress(me.address)),
       el(
         "ul",
-        { class: "choices" },
+        { class: "picks" },
         ...links.map((role) => el("li", {}, roleLink(role))),
       ),
       said,
