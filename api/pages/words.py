@@ -79,6 +79,14 @@ class Words:
         """An amount in the token's base units, exactly."""
         return self._money(amount_micro, MICRO_PER_TOKEN)
 
+    def tokens_nano(self, amount_nano: int | None) -> str:
+        """An amount's digits alone, for columns whose head names the currency."""
+        return self._tokens(amount_nano, NANO_PER_TOKEN)
+
+    def tokens_micro(self, amount_micro: int | None) -> str:
+        """The same of base units and of prices; also for fields to fill in."""
+        return self._tokens(amount_micro, MICRO_PER_TOKEN)
+
     def about_nano(self, amount_nano: int | None) -> str:
         """An amount for a headline: to two digits, half to even."""
         if amount_nano is None:
@@ -173,6 +181,9 @@ class Words:
             decimal_quantization=False,
         )
         return str(shown)
+
+    def _tokens(self, amount: int | None, per_token: int) -> str:
+        return UNKNOWN if amount is None else self._decimal(Decimal(amount) / per_token, least=2)
 
     def _decimal(self, value: Decimal, *, least: int) -> str:
         """All digits that say something, and at least so many behind the point."""

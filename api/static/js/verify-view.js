@@ -1,6 +1,6 @@
 // Shows what `verify` found: four ticks, each of which opens to the numbers it was computed from.
 
-import { el, facts, table } from "./dom.js";
+import { el } from "./dom.js";
 import { hexOf } from "./octets.js";
 import {
   deltaOf,
@@ -11,6 +11,7 @@ import {
   termsOf,
   wordOctets,
 } from "./statement.js";
+import { facts, table } from "./tables.js";
 import { clock, energy, instant, moneyNano, t } from "./words.js";
 
 const MARKS = { good: "✓", bad: "✗", open: "?" };
@@ -22,11 +23,7 @@ export function verification(statement, outcome, asked) {
     "section",
     { class: "verification", "data-passed": String(outcome.passed) },
     verdict(outcome),
-    el(
-      "ol",
-      { class: "ticks" },
-      outcome.ticks.map((tick) => tickItem(statement, tick, asked)),
-    ),
+    el("ol", { class: "ticks" }, ...outcome.ticks.map((tick) => tickItem(statement, tick, asked))),
   );
 }
 
@@ -74,8 +71,8 @@ function tickItem(statement, tick, asked) {
         ),
       ),
       el("p", { class: "quiet" }, t(`js.verify.tick.${tick.name}.says`)),
-      bad.map((check) => el("p", { class: "error" }, sentenceOf(check))),
-      INPUTS[tick.name](statement, tick, asked),
+      ...bad.map((check) => el("p", { class: "error" }, sentenceOf(check))),
+      ...INPUTS[tick.name](statement, tick, asked),
     ),
   );
 }
@@ -155,7 +152,7 @@ function leafInputs(statement, tick) {
       [t("js.verify.leaf_stated"), code(statement.leaf)],
     ]),
     el("p", {}, t("js.verify.path")),
-    el("ol", { class: "path" }, steps),
+    el("ol", { class: "path" }, ...steps),
     facts([
       [t("js.verify.root_reached"), code(tick.path.at(-1))],
       ["statements_root", code(statement.statements_root)],
@@ -165,7 +162,9 @@ function leafInputs(statement, tick) {
 
 function chainInputs(statement, tick, asked) {
   if (tick.computed === undefined) {
-    return el("p", {}, tick.problem ? t("js.verify.chain_problem", { problem: tick.problem }) : t("js.verify.chain_none"));
+    const { problem } = tick;
+    const said = problem ? t("js.verify.chain_problem", { problem }) : t("js.verify.chain_none");
+    return [el("p", {}, said)];
   }
   const delta = `${statement.amount_nano} − ${statement.applied_before_nano} + ${statement.shortfall_nano} = ${deltaOf(statement)}`;
   const known = (value) => (value === undefined || value === null ? "—" : String(value));

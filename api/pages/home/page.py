@@ -1,0 +1,183 @@
+"""The prosumer's page, put together from what the desks say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from api.jobs.community import Community
+from api.jobs.market.desks import MarketDesks
+from api.jobs.market.views import AccountView
+from api.pages.home.addresses import Address
+from api.pages.home.answers import Sentence, answer_of, answer_of_office, caption_of, lede_of
+from api.pages.home.energy import Energy, energy_of_day, energy_of_spans, is_any_known
+from api.pages.home.money import Lasting, Safe, lasting_of, safe_of
+from api.pages.home.statements import StatementItem, statements_of
+from api.pages.home.stretches import Stretch, View, clamped
+from api.pages.home.wording import Wording
+from api.pages.words import Words
+from ledger.chain.market_values import MarketTariff
+from ledger.statement_reads_store import RunKey
+from ledger.units import FIRST_MEMBER, AccountId, from_unix_s, to_unix_s
+
+DAYS_LOOKED_BACK: Final = 31  # For the last day of which something is known.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a reader chose, all of it in the address."""
+
+    account: AccountId | None = None
+    view: View = View.DAY
+    day: date | None = None
+    before: RunKey | None = None  # Where the list of statements begins.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Somewhere to go."""
+
+    name: str
+    href: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomePage:
+    """Everything that the template shows."""
+
+    accounts: tuple[Link, ...]
+    account: AccountView
+    address: Address
+    answer: list[Sentence]
+    lede: list[Sentence]
+    name: str  # Of the stretch that is shown.
+    energy: Energy | None  # None for the accounts that have no meters.
+    caption: list[Sentence]
+    views: tuple[Link, ...]
+    before: Link | None
+    after: Link | None
+    first_day: date
+    last_day: date
+    statements: tuple[StatementItem, ...]
+    older: str | None
+    latest: str | None  # Back to the first page of them.
+    lasting: Lasting
+    safe: Safe
+    withdrawal_delay: str
+    paid_at: datetime  # If a withdrawal were asked for now.
+    now: datetime
+    is_external: bool
+
+
+class HomeDesk:
+    """Puts the page together. Its method waits: call it in a thread."""
+
+    def __init__(
+        self, community: Community, desks: MarketDesks, tariff: MarketTariff, words: Words
+    ) -> None:
+        self._community = community
+        self._desks = desks
+        self._tariff = tariff
+        self._wording = Wording(words=words)
+        self._now = community.clock.now()
+
+    def page(self, asked: Asked, accounts: Sequence[AccountId]) -> HomePage:
+        """The page of one of somebody's accounts, the first member's if none is asked for."""
+        members = [account for account in accounts if account >= FIRST_MEMBER]
+        number = asked.account if asked.account is not None else (members or accounts)[0]
+        account = self._desks.accounts.account(number)
+        address = Address(account=number)
+        first_day, today = self._days()
+        stretch = self._stretch(asked, number, today)
+        has_meters = number >= FIRST_MEMBER
+        energy = self._energy(number, stretch) if has_meters else None
+        statements, older = statements_of(self._desks, number, asked.before, self._wording)
+        delay_s = self._community.rules.withdrawal_delay_s
+        return HomePage(
+            accounts=tuple(self._link(each, address, number) for each in accounts),
+            account=account,
+            address=address,
+            answer=answer_of(energy, self._wording) if energy else answer_of_office(number),
+            lede=lede_of(energy, self._wording) if energy else [],
+            name=self._wording.name_of(stretch),
+            energy=energy,
+            caption=caption_of(energy, self._wording) if energy else [],
+            views=tuple(self._view(view, stretch, address) for view in View),
+            before=self._beside(stretch.before, address, first_day, today),
+            after=self._beside(stretch.after, address, first_day, today),
+            first_day=first_day,
+            last_day=today,
+            statements=statements,
+            older=None if older is None else address.statements(older),
+            latest=address.statements() if asked.before else None,
+            lasting=lasting_of(account),
+            safe=safe_of(
+                account,
+                grid_export_per_kwh=self._tariff.grid_export_per_kwh,
+                grid_import_per_kwh=self._tariff.grid_import_per_kwh,
+            ),
+            withdrawal_delay=self._wording.duration(delay_s),
+            paid_at=self._now + timedelta(seconds=delay_s),
+            now=self._now,
+            is_external=self._community.rules.residual.value == "external",
+        )
+
+    def _days(self) -> tuple[date, date]:
+        """The first day that there can be something of, and today."""
+        first_at = from_unix_s(self._desks.books.schedule.first_period_start_s)
+        words = self._wording.words
+        return words.local(first_at).date(), clamped(words.local(self._now).date())
+
+    def _stretch(self, asked: Asked, account: AccountId, today: date) -> Stretch:
+        day = self._last_known_day(account, today) if asked.day is None else clamped(asked.day)
+        return Stretch.around(asked.view, day, self._zone)
+
+    def _last_known_day(self, account: AccountId, today: date) -> date:
+        from_day, until_day = today - timedelta(days=DAYS_LOOKED_BACK), today + timedelta(days=1)
+        days = self._desks.statements.days(account, from_day, until_day, self._zone)
+        known = [day.day for day in days if is_any_known(day.sums)]
+        if len(known) > 1 and known[-1] != today and self._is_cut_off(account, known[-1]):
+            return known[-2]
+        return known[-1] if known else today
+
+    def _is_cut_off(self, account: AccountId, day: date) -> bool:
+        """Whether readings end within a day; what began today may do so."""
+        stretch = Stretch.around(View.DAY, day, self._zone)
+        return self._energy(account, stretch).unknown > 0
+
+    def _energy(self, account: AccountId, stretch: Stretch) -> Energy:
+        desk, books = self._desks.statements, self._desks.books
+        if stretch.view is View.DAY:
+            from_s, until_s = to_unix_s(stretch.start_at), to_unix_s(stretch.end_at)
+            lines = desk.lines(account, from_s, until_s)
+            return energy_of_day(stretch, books.schedule.window_s, lines, self._wording)
+        spans_in = desk.days if stretch.view is View.MONTH else desk.months
+        spans = spans_in(account, stretch.first_day, stretch.end_day, self._zone)
+        return energy_of_spans(stretch, spans, self._wording)
+
+    def _link(self, account: AccountId, address: Address, current: AccountId) -> Link:
+        return Link(
+            name=self._wording.words("home.account_name", account=str(account)),
+            href=address.of(account),
+            is_current=account == current,
+        )
+
+    def _view(self, view: View, stretch: Stretch, address: Address) -> Link:
+        """The same time, seen from nearer or from farther."""
+        wider = Stretch.around(view, stretch.first_day, self._zone)
+        name = self._wording.words(f"home.view.{view}")
+        return Link(name=name, href=address.to(wider), is_current=view is stretch.view)
+
+    def _beside(
+        self, stretch: Stretch, address: Address, first_day: date, last_day: date
+    ) -> Link | None:
+        """A stretch beside the one that is shown, if there can be something in it."""
+        if stretch.end_day <= first_day or stretch.first_day > last_day:
+            return None
+        return Link(name=self._wording.name_of(stretch), href=address.to(stretch))
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return self._wording.words.zone

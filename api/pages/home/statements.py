@@ -1,0 +1,203 @@
+"""The list of an account's statements, and one of them as a page that prints."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from api.jobs.community import Community
+from api.jobs.market.desks import MarketDesks
+from api.jobs.market.views import StatementLine
+from api.jobs.people.names import Names
+from api.pages.home.addresses import StatementAddress
+from api.pages.home.answers import Sentence
+from api.pages.home.wording import Wording
+from ledger.bills import window_bill
+from ledger.keccak import checksum_address
+from ledger.statement_reads_store import RunKey
+from ledger.statements import Statement
+from ledger.units import GRID_OPERATOR, SUPPLIER, AccountId, from_unix_s, to_rfc3339
+from ledger.words import StatementRow, WindowPrice
+
+SHOWN: Final = 8
+OFFICES: Final = frozenset({SUPPLIER, GRID_OPERATOR})
+RUNS_SHOWN: Final = 100  # Of one period.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementItem:
+    """One statement in the list."""
+
+    name: str
+    hours: str
+    line: StatementLine
+    address: StatementAddress
+    is_shown: bool = False  # On its own page.
+
+    @property
+    def id(self) -> str:
+        """Its name in the page."""
+        return f"{self.line.period_start_s}-{self.line.run}"
+
+    @property
+    def moved_nano(self) -> int:
+        """What this run alone moved on the account."""
+        line = self.line
+        return line.amount_nano - line.applied_before_nano + line.shortfall_nano
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRowView:
+    """One window of a statement."""
+
+    label: str
+    machine_time: str
+    row: StatementRow
+    price: WindowPrice
+    amount_nano: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Who a statement is of and among whom: names, as far as their owners agreed."""
+
+    own: str | None
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementPage:
+    """Everything that the template shows of one statement."""
+
+    statement: Statement
+    item: StatementItem
+    answer: list[Sentence]
+    owner: str
+    owner_name: str | None
+    neighbours: tuple[str, ...]
+    start_at: datetime
+    end_at: datetime
+    runs: tuple[StatementItem, ...]
+    rows: tuple[StatementRowView, ...]
+    is_external: bool
+
+    @property
+    def market(self) -> str:
+        """The contract that settled it."""
+        return checksum_address(self.statement.market)
+
+    @property
+    def utc(self) -> str:
+        """The period as files have it."""
+        return f"{to_rfc3339(self.start_at)} – {to_rfc3339(self.end_at)}"
+
+    @property
+    def moved_nano(self) -> int:
+        """What all runs of the period moved together."""
+        return sum(each.moved_nano for each in self.runs)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Sums of its rows."""
+        names = ("import_wh", "export_wh", "bought_wh", "sold_wh")
+        sums = {name: sum(getattr(each.row, name) for each in self.rows) for name in names}
+        return {**sums, "amount_nano": sum(each.amount_nano for each in self.rows)}
+
+
+def statements_of(
+    desks: MarketDesks, account: AccountId, before: RunKey | None, wording: Wording
+) -> tuple[tuple[StatementItem, ...], RunKey | None]:
+    """A page of an account's statements, the latest first, and where the next page begins."""
+    lines = desks.statements.list(account, SHOWN + 1, before)
+    items = tuple(item_of(line, account, desks, wording) for line in lines[:SHOWN])
+    last = items[-1].line if len(lines) > SHOWN else None
+    return items, None if last is None else (last.period_start_s, last.run)
+
+
+def item_of(
+    line: StatementLine, account: AccountId, desks: MarketDesks, wording: Wording
+) -> StatementItem:
+    """A statement, with where it is."""
+    end_s = desks.books.schedule.period_end(line.period_start_s)
+    start_at, end_at = from_unix_s(line.period_start_s), from_unix_s(end_s)
+    return StatementItem(
+        name=wording.period_name(start_at, end_at),
+        hours=wording.period_hours(start_at, end_at),
+        line=line,
+        address=StatementAddress(
+            account=account,
+            period_start_s=line.period_start_s,
+            period_end_s=end_s,
+            run=line.run,
+        ),
+    )
+
+
+def named_people(community: Community, account: AccountId) -> People:
+    """An account's own name, and the other members' who agreed to be named."""
+    names = Names(community)
+    shown = names.all_names(only_shown=True)
+    others = (name for each, name in shown.items() if each not in {account, *OFFICES})
+    return People(own=names.name(account), others=tuple(others))
+
+
+def statement_page(
+    desks: MarketDesks,
+    account: AccountId,
+    key: tuple[int, int | None],
+    people: People,
+    wording: Wording,
+) -> StatementPage:
+    """The page of one statement, by default of the period's last run.
+
+    Raises:
+        NotFound: there is no such final run, or the account has no statement in it.
+    """
+    period_start_s, run = key
+    statement = desks.statements.statement(account, period_start_s, run)
+    lines = _lines_of_period(desks, account, period_start_s)
+    items = [item_of(line, account, desks, wording) for line in lines]
+    item = next(each for each in items if each.line.run == statement.run)
+    moved_nano = item.moved_nano
+    return StatementPage(
+        statement=statement,
+        item=item,
+        answer=[
+            (
+                f"home.statement.answer.{'received' if moved_nano >= 0 else 'paid'}",
+                {"money": wording.words.money_nano(abs(moved_nano))},
+            )
+        ],
+        owner=checksum_address(desks.accounts.owner_of(account)),
+        owner_name=people.own,
+        neighbours=people.others,
+        start_at=from_unix_s(period_start_s),
+        end_at=from_unix_s(desks.books.schedule.period_end(period_start_s)),
+        runs=tuple(replace(each, is_shown=each is item) for each in items),
+        rows=tuple(_rows_of(statement, wording)),
+        is_external=statement.residual != "settled",
+    )
+
+
+def _lines_of_period(
+    desks: MarketDesks, account: AccountId, period_start_s: int
+) -> list[StatementLine]:
+    """All runs of a period, in order."""
+    end_s = desks.books.schedule.period_end(period_start_s)
+    lines = desks.statements.list(account, RUNS_SHOWN, (end_s, 0))
+    own = [line for line in lines if line.period_start_s == period_start_s]
+    return sorted(own, key=lambda line: line.run)
+
+
+def _rows_of(statement: Statement, wording: Wording) -> Iterator[StatementRowView]:
+    columns = zip(statement.rows, statement.prices, statement.totals, strict=True)
+    for place, (row, price, total) in enumerate(columns):
+        at = from_unix_s(statement.period_start_s + place * statement.window_s)
+        bill = window_bill(statement.account, row, price, total, statement.residual)
+        yield StatementRowView(
+            label=wording.words.clock(at),
+            machine_time=wording.machine_time(at),
+            row=row,
+            price=price,
+            amount_nano=bill.amount_nano,
+        )

@@ -1,0 +1,145 @@
+// The prosumer's page: signs what its forms ask for, and follows it to the chain.
+
+import { get, send } from "./api.js";
+import { el } from "./dom.js";
+import { ACTS, BadInput } from "./home-acts.js";
+import { market } from "./market.js";
+import { followRelay } from "./relays.js";
+import { ensureSignedIn, showProblem } from "./sign-in.js";
+import { askThrough, Token } from "./token.js";
+import "./verify-buttons.js";
+import { keptWallet, walletInUse } from "./wallet.js";
+import { money, t } from "./words.js";
+
+const SECTIONS = ["warning", "money", "limits", "meters", "statements"];
+
+/* What is signed */
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-act]");
+  if (form === null) return;
+  event.preventDefault();
+  act(form);
+});
+document.addEventListener("click", ({ target }) => {
+  const back = target.closest("[data-take-back]");
+  if (back !== null) act(back.form, { takeBack: true });
+  const tokens = target.closest("[data-tokens]");
+  if (tokens !== null) takeTokens(tokens.form);
+});
+
+async function act(form, options = {}) {
+  await busy(form, async (said) => {
+    const connected = await ensureSignedIn();
+    if (connected === null) return;
+    const account = await accountOf(form);
+    const relay = await ACTS[form.dataset.act](form, connected, account, options);
+    if (relay === null) return;
+    form.reset();
+    await followed(form.dataset.act, relay, said);
+  });
+}
+
+async function takeTokens(form) {
+  await busy(form, async (said) => {
+    const relay = await send("POST", "/v1/demo/tokens");
+    await followed("tokens", relay, said);
+  });
+}
+
+/** Does something with a form's buttons off, and says what came in the way. */
+async function busy(form, work) {
+  const said = form.querySelector("[data-said]");
+  const buttons = [...form.querySelectorAll("button")];
+  clearErrors(form);
+  said.replaceChildren();
+  for (const button of buttons) button.disabled = true;
+  try {
+    await work(said);
+  } catch (problem) {
+    if (problem instanceof BadInput) showError(form, problem);
+    else showProblem(said, problem);
+  } finally {
+    for (const button of buttons) button.disabled = false;
+  }
+}
+
+async function followed(name, relay, said) {
+  const ended = await followRelay(relay, (now) => said.replaceChildren(stateOf(name, now)));
+  if (ended.state !== "confirmed") return;
+  await refresh();
+  // The form that is there now is another one, as empty of messages as a new page.
+  const own = document.querySelector(`form[data-act="${name === "tokens" ? "deposit" : name}"] [data-said]`);
+  if (own !== null && own !== said) own.replaceChildren(stateOf(name, ended));
+}
+
+function stateOf(name, relay) {
+  const tone = { confirmed: "is-good", failed: "is-bad" }[relay.state] ?? "";
+  const words = t(`js.home.relay.${relay.state}`, { reason: relay.reason || "—" });
+  const done = relay.state === "confirmed" ? [el("p", {}, t(`js.home.done.${name}`))] : [];
+  const where = relay.transaction
+    ? [el("p", { class: "quiet" }, `${t("js.verify.transaction")} `, el("code", {}, relay.transaction))]
+    : [];
+  return el("div", { class: `notice ${tone}`, "data-relay": relay.state }, el("p", {}, words), ...done, ...where);
+}
+
+/** What a signature depends on, as it is at this moment. */
+async function accountOf(form) {
+  const number = Number(form.closest("[data-account]").dataset.account);
+  const found = await get(`/v1/accounts/${number}`);
+  return {
+    number,
+    limitsNonce: String(found.nonces.limits),
+    withdrawalNonce: String(found.nonces.withdrawal),
+    balanceNano: BigInt(found.balance_nano),
+  };
+}
+
+/** Takes the parts that may have changed from the page as it is now; the reader stays where they are. */
+async function refresh() {
+  const answer = await fetch(location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of SECTIONS) {
+    const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
+    if (old !== null && next !== null) old.replaceWith(document.adoptNode(next));
+    else old?.remove();
+  }
+  showHeld();
+}
+
+function showError(form, { field, message }) {
+  const input = form.elements[field];
+  const error = input.closest(".field").querySelector("[data-error]");
+  error.textContent = message;
+  error.hidden = false;
+  input.setAttribute("aria-invalid", "true");
+  input.focus();
+}
+
+function clearErrors(form) {
+  for (const error of form.querySelectorAll("[data-error]")) {
+    error.hidden = true;
+    error.textContent = "";
+  }
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+}
+
+/* What the wallet holds, beside the field that asks for it */
+
+async function showHeld() {
+  const place = document.querySelector("[data-held]");
+  if (place === null || keptWallet() === null) return;
+  try {
+    const { chain_id, contracts } = await market();
+    const connected = await walletInUse(chain_id);
+    if (connected === null) return;
+    const token = new Token(askThrough(connected.wallet), contracts.token);
+    const held = await token.balanceOf(connected.address);
+    place.textContent = t("js.home.deposit.held", { money: money(held) });
+  } catch {
+    // The hint that is there stays; whoever pays in is told what is wrong.
+  }
+}
+
+showHeld();
