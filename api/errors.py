@@ -179,6 +179,13 @@ class TimedOut(LedgerError):
 
 
 @dataclass(eq=False, kw_only=True)
+class Overloaded(LedgerError):
+    """More is being done than can be done at once: the same request will do in a moment."""
+
+    code: ClassVar[str] = "overloaded"
+
+
+@dataclass(eq=False, kw_only=True)
 class Internal(LedgerError):
     """Something went wrong that nobody foresaw; it is in the service's log."""
 

@@ -70,6 +70,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "rate_limited": 429,
     "internal_error": 500,
     "chain_unavailable": 503,
+    "overloaded": 503,
     "storage_failed": 503,
     "timed_out": 503,
 }

@@ -14,7 +14,7 @@ from api.jobs.people.desks import errands_of, people_of
 from api.jobs.people.relaying import Relaying
 from api.jobs.running_time import RunningTime
 from api.jobs.settling import PACE_S, Settling
-from api.jobs.taking.in_process import InProcess
+from api.jobs.taking.desk import METER_READINGS_PER_MINUTE, open_desk
 from api.loops import LoopState, problems_of
 from api.service import Service
 from api.sign_in import SignIn
@@ -29,6 +29,8 @@ async def serve_community(
     known_as: Iterable[str] = AT_HOME,
     settle_every_s: float = PACE_S,
     speed: int = 1,
+    workers: int = 0,
+    meter_readings_per_minute: int = METER_READINGS_PER_MINUTE,
 ) -> AsyncIterator[Service]:
     """A running service over an opened community.
 
@@ -36,6 +38,8 @@ async def serve_community(
         known_as: hosts, with or without port, that people may sign in at.
         settle_every_s: how often it looks for what is due.
         speed: seconds of the community's time in a real one, where that follows data.
+        workers: how many processes take readings in; none: threads of this one.
+        meter_readings_per_minute: what one meter may send.
     """
     from api.jobs.charging.runtime import Runtime  # noqa: PLC0415 (brings OCPP along)
 
@@ -47,6 +51,9 @@ async def serve_community(
         Relaying(community, errands_of(community), pace_s=settle_every_s) as relaying,
         AuditDesk(community, community.system_now) as audits,
         market_desks(community) as books,
+        open_desk(
+            community, workers=workers, meter_per_minute=meter_readings_per_minute
+        ) as readings,
     ):
 
         def loops() -> list[LoopState]:
@@ -55,6 +62,7 @@ async def serve_community(
                 *runtime.states(),
                 settling.state(),
                 relaying.state(),
+                readings.state(),
             ]
 
         def problems() -> list[str]:
@@ -64,7 +72,7 @@ async def serve_community(
             community=community,
             market=MarketDesk(community),
             books=books,
-            readings=InProcess(community),
+            readings=readings,
             people=people_of(community, relaying.wake),
             desk=runtime.desk,
             oversight=OversightDesk(community, runtime.desk, problems),

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.deps import BY_SIGNATURE, ServiceDep
-from api.errors import BadInput, UnsupportedMedia
+from api.errors import BadInput, Overloaded, UnsupportedMedia
 from api.openapi import example, failures, merged
 from api.schemas.readings import READINGS_EXAMPLE, READINGS_SCHEMA, TAKEN_EXAMPLE, TakenOut
 from ledger.chain.errors import ChainUnavailable
@@ -27,7 +27,13 @@ JSON = "application/json"
             }
         },
         failures(
-            UnknownFormat, EmptyFile, TooManyReadings, UnsupportedMedia, ChainUnavailable, BadInput
+            UnknownFormat,
+            EmptyFile,
+            TooManyReadings,
+            UnsupportedMedia,
+            ChainUnavailable,
+            Overloaded,
+            BadInput,
         ),
     ),
     openapi_extra={

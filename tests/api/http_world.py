@@ -23,7 +23,7 @@ from api.jobs.market_view import MarketDesk
 from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
 from api.jobs.people.desks import people_of
-from api.jobs.taking.in_process import InProcess
+from api.jobs.taking.desk import open_desk
 from api.service import Service
 from api.sign_in import SignIn
 from charging.orders import ChargeOrder, SessionId, charger_id_of
@@ -250,12 +250,12 @@ def world_of(community: Community, limits: HttpLimits = ROOMY) -> Iterator[World
     @asynccontextmanager
     async def open_service() -> AsyncIterator[Service]:
         desk.changed = asyncio.Condition()
-        async with market_desks(community) as books:
+        async with market_desks(community) as books, open_desk(community) as readings:
             yield Service(
                 community=community,
                 market=MarketDesk(community),
                 books=books,
-                readings=InProcess(community),
+                readings=readings,
                 people=people_of(community, lambda: None),
                 desk=desk,
                 oversight=OversightDesk(community, desk, lambda: problems),

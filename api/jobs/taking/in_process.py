@@ -1,43 +1,69 @@
-"""Readings taken in by the service's own process."""
+"""Readings taken in by threads of the service's own process."""
 
-from collections import Counter
-from collections.abc import Mapping
-
-from anyio.to_thread import run_sync
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, Self
 
 from api.jobs.community import Community
-from api.jobs.intake import take_signed
-from api.jobs.opening import database_failures_named
-from api.jobs.taking.answers import READINGS_MAX, TakenAnswer
-from metering.intake import IntakeResult
-from metering.readings_json import read_readings
+from api.jobs.taking.answers import Outcome, problem_in
+from api.jobs.taking.books import Books
+from api.jobs.taking.groups import Queue, Waiting, serve_groups
+from api.jobs.taking.taker import Moment, Taker
+from api.loops import LoopState
+from ledger.errors import LedgerError
+from ledger.units import from_unix_s
+
+THREADS: Final = 2  # While one waits for the disk, the other checks signatures.
 
 
 class InProcess:
-    """Takes readings in, in threads of this process."""
+    """Takes readings in while it is open."""
 
-    def __init__(self, community: Community) -> None:
+    def __init__(self, community: Community, *, meter_per_minute: int) -> None:
         self._community = community
-        self._counts = Counter[str]()
-
-    async def take(self, body: bytes) -> TakenAnswer:
-        """As the protocol says."""
-        answer = await run_sync(self._take, body)
-        self._counts.update(answer.counts)
-        return answer
-
-    def counts(self) -> Mapping[str, int]:
-        """As the protocol says."""
-        return dict(self._counts)
-
-    def _take(self, body: bytes) -> TakenAnswer:
-        signed, indices, problems = read_readings(body, count_max=READINGS_MAX)
-        with database_failures_named(self._community.database):
-            report = take_signed(self._community, signed, indices, problems, 0)
-        return TakenAnswer.of(
-            IntakeResult(
-                accepted=report.accepted,
-                duplicates=report.duplicates,
-                rejected=tuple(report.rejected),
-            )
+        self._books = Books(community)
+        self._taker = Taker(
+            community.readings, community.reading_domain, meter_per_minute=meter_per_minute
         )
+        self._queue: Queue = SimpleQueue()
+        self._last_at: datetime | None = None
+        self._problem: str | None = None
+        self._threads = [
+            Thread(target=serve_groups, args=(self._queue, self._take), name="readings")
+            for _ in range(THREADS)
+        ]
+
+    async def __aenter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._queue.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def put(self, waiting: Waiting) -> None:
+        """As the protocol says."""
+        self._queue.put(waiting)
+
+    def state(self) -> LoopState:
+        """As the protocol says."""
+        return LoopState(name="readings", last_round_at=self._last_at, problem=self._problem)
+
+    def _take(self, group: Sequence[Waiting]) -> Sequence[Outcome]:
+        """In a thread."""
+        now_at = self._community.system_now()
+        try:
+            book = self._books.newest()
+        except LedgerError as error:
+            self._problem = error.code
+            return [error for _ in group]
+        accepted_at = from_unix_s(max(each.accepted_at_s for each in group))
+        moment = Moment(book=book, now_at=now_at, accepted_at=accepted_at)
+        outcomes = self._taker.take([each.body for each in group], moment)
+        self._last_at, self._problem = now_at, problem_in(outcomes)
+        return outcomes
