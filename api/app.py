@@ -16,18 +16,24 @@ from api.rates import Rates
 from api.readiness import Readiness
 from api.routers import (
     auth,
+    books,
     chargers,
+    demo,
     grid,
     health,
+    income,
+    joining,
     market,
     ocpp,
+    pairing,
     readings,
     receipts,
     relays,
     rpc,
     sessions,
+    windows,
 )
-from api.routers.pages import charge, docs, now
+from api.routers.pages import charge, docs, home, now
 from api.routers.pages import grid as grid_page
 from api.service import OpenService
 from api.watching import Watch
@@ -70,13 +76,28 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
     install_problems(app, show=problem_page)
     app.add_middleware(Guard, limits=limits, rates=rates)
     app.add_middleware(Watch, traffic=metrics)  # The last one added stands before the others.
-    inside = [auth, market, readings, chargers, sessions, receipts, relays, grid]
+    inside = [
+        auth,
+        market,
+        windows,
+        books,
+        readings,
+        chargers,
+        sessions,
+        receipts,
+        income,
+        relays,
+        joining,
+        pairing,
+        demo,
+        grid,
+    ]
     outside = [health, rpc, ocpp]
     routers = [(PREFIX, module.router) for module in inside]
     routers += [("", module.router) for module in outside]
     for prefix, router in routers:
         app.include_router(router, prefix=prefix)
-    for page in (now, charge, grid_page, docs):
+    for page in (now, home, charge, grid_page, docs):
         app.include_router(page.router)
     name_callers(app, routers)
     app.mount(STATIC_PATH, Assets())

@@ -174,6 +174,7 @@ class AccountSection(_Section):
     """A member. Without an address a trial key is made and kept in the data directory."""
 
     name: str = Field(min_length=1, max_length=LABEL_CHARS_MAX)
+    show_name: bool = False  # Whether other members may see it; until its owner says otherwise.
     address: AddressText | None = None
     deposit_micro: int = Field(
         default=0, ge=0, le=DEPOSIT_MICRO_MAX

@@ -146,6 +146,14 @@ class MethodNotAllowed(LedgerError):
 
 
 @dataclass(eq=False, kw_only=True)
+class IdempotencyKeyReused(LedgerError):
+    """One `Idempotency-Key` for two different requests."""
+
+    code: ClassVar[str] = "idempotency_key_reused"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
 class TooLarge(LedgerError):
     """A request with more in it than any use needs."""
 

@@ -50,6 +50,7 @@ class HttpLimits:
     caller_requests_per_minute: int = 600  # With one person's token.
     sign_ins_per_minute: int = 60  # From one network address.
     orders_per_minute: int = 60  # From one network address.
+    faucet_per_minute: int = 20  # From one network address.
     rpc_per_minute: int = 600  # From one network address.
 
     def body_of(self, path: str) -> BodyLimit:

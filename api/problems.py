@@ -46,6 +46,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "bad_tariff": 422,
     "wrong_chain": 422,
     "order_expired": 422,
+    "idempotency_key_reused": 422,
     "deposit_too_small": 422,
     "not_authenticated": 401,
     "funds_missing": 402,

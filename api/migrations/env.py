@@ -5,7 +5,10 @@ from sqlmodel import SQLModel
 
 # Each import makes its tables known.
 import api.auth_store
+import api.idempotency_store
 import api.jobs.oversight.audits_store
+import api.jobs.people.pairing_store
+import api.jobs.people.people_store
 import api.jobs.people.relay_store  # noqa: F401
 import charging.store  # noqa: F401
 import ledger.index_store

@@ -42,6 +42,7 @@ ROOMY = HttpLimits(
     caller_requests_per_minute=10**6,
     sign_ins_per_minute=10**6,
     orders_per_minute=10**6,
+    faucet_per_minute=10**6,
     rpc_per_minute=10**6,
 )
 Json = dict[str, Any]

@@ -1,6 +1,8 @@
 """People at a running app over a real community; the loop behind does a round when a test says."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ import httpx2
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community
 from api.jobs.create import account_key
-from api.jobs.people.desks import errands_of
+from api.jobs.people.desks import People, errands_of
 from api.jobs.people.relaying import Relaying
 from ledger.chain import settlement_token
 from ledger.chain.embedded import EmbeddedChain
@@ -61,6 +63,11 @@ class PeopleWorld:
     def relay(self) -> None:
         """The loop does all that it can do now."""
         self.relaying.round()
+
+    @property
+    def people(self) -> People:
+        people: People = self.web.app.state.service.people
+        return people
 
     @property
     def market(self) -> MarketReader:
@@ -188,6 +195,18 @@ class PeopleWorld:
         found = self.get(f"/relays/{response.json()['id']}", who or self.member())
         assert found.status_code == 200, found.text
         return dict(found.json())
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Several requests, begun together."""
+    barrier = threading.Barrier(len(calls))
+
+    def call(ask: Callable[[], Any]) -> Any:
+        barrier.wait()
+        return ask()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls))
 
 
 @contextmanager

@@ -1,9 +1,6 @@
 """What people sign is checked, brought to the chain once, and followed to its end."""
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +10,7 @@ from ledger.chain.wallet import new_wallet
 from ledger.history import AccountLimits
 from ledger.units import DEPOSIT_BALANCE_NANO_MAX, LIMIT_PER_KWH_MAX, Address
 from tests.api.http_world import problem
-from tests.api.people_world import Json, PeopleWorld, hex_of, malleable, people_world
+from tests.api.people_world import Json, PeopleWorld, at_once, hex_of, malleable, people_world
 
 TOKEN = 1_000_000
 
@@ -330,18 +327,6 @@ def test_withdrawals_that_the_market_would_refuse_are_refused_at_once(world: Peo
 
 
 # Two at the same time.
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Several requests, begun together."""
-    barrier = threading.Barrier(len(calls))
-
-    def call(ask: Callable[[], Any]) -> Any:
-        barrier.wait()
-        return ask()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(call, calls))
 
 
 def test_two_tabs_that_send_the_same_at_once_are_one_relay(world: PeopleWorld) -> None:

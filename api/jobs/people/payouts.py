@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.jobs.community import Community
+from api.jobs.people.patience import Patience
 from api.jobs.people.relay_book import RelayBook
 from api.jobs.people.relays import Relay, RelayId, RelayKind
 from ledger.chain import market_calls
@@ -10,9 +11,8 @@ from ledger.chain.market import MarketReader
 from ledger.chain.market_values import PendingState
 from ledger.history import MarketHistory
 from ledger.keccak import keccak256
+from ledger.outbox_store import OutboxStore
 from ledger.units import AccountId
-
-AGAIN_AFTER_S: Final = 600  # What the market refused, by a proposal made meanwhile, is asked again.
 
 
 class Payouts:
@@ -23,7 +23,8 @@ class Payouts:
     def __init__(self, community: Community, book: RelayBook) -> None:
         self._community = community
         self._book = book
-        self._asked_s: dict[RelayId, int] = {}  # Can be lost at any time.
+        self._intents = OutboxStore(community.engine, chain_id=community.config.chain.chain_id)
+        self._patience = Patience()
 
     def step(self) -> bool:
         """Owes what has matured and can be paid now; whether there was anything."""
@@ -33,13 +34,13 @@ class Payouts:
         wanted = community.ask(lambda told: _matured(told.market, matured_before_s))
         owed = False
         for account, requested_at_s in wanted:
-            owed = self._pay(account, requested_at_s, now_s) or owed
+            owed = self._pay(account, requested_at_s) or owed
         return owed
 
-    def _pay(self, account: AccountId, requested_at_s: int, now_s: int) -> bool:
+    def _pay(self, account: AccountId, requested_at_s: int) -> bool:
         community = self._community
         relay_id = _relay_id(community.contracts.market, account, requested_at_s)
-        if now_s < self._asked_s.get(relay_id, 0) or self._book.standing(relay_id) is not None:
+        if self._book.standing(relay_id) is not None:
             return False
         reader = MarketReader(community.chain, community.contracts.market)
         request = reader.request_of(account)
@@ -56,8 +57,10 @@ class Payouts:
             amount_micro=request.amount_micro,
             created_at=community.clock.now(),
         )
+        entry = self._intents.entry(relay.outbox_key)
+        if not self._patience.is_due(relay.outbox_key, entry, community.system_now()):
+            return False
         data = market_calls.withdraw(account)
-        self._asked_s[relay_id] = now_s + AGAIN_AFTER_S
         return self._book.owe(relay, data, to=community.contracts.market)[1]
 
     def _is_held_up(self, reader: MarketReader, requested_at_s: int) -> bool:

@@ -1,0 +1,82 @@
+"""Meters that were accepted are registered on the chain, from the start of a window on."""
+
+from typing import Final
+
+from api.jobs.community import REGISTRAR, Community
+from api.jobs.meter_book import CLASSES
+from api.jobs.people.pairing_store import PairingStore
+from api.jobs.people.pairings import Pairing, PairingState
+from api.jobs.people.patience import Patience
+from ledger.chain import registry
+from ledger.outbox_store import OutboxStore
+from metering.meters import MeterBook
+from metering.store import Meter
+
+REGISTERING_TAKES_S: Final = 120  # In the registry a meter begins at its block's time or later.
+REAL_S: Final = 10  # The same where the community's time runs faster.
+
+
+class Registrations:
+    """Registers what the grid operator accepted, once."""
+
+    name: Final = "registrations"
+
+    def __init__(self, community: Community) -> None:
+        self._community = community
+        self._store = PairingStore()
+        self._intents = OutboxStore(community.engine, chain_id=community.config.chain.chain_id)
+        self._patience = Patience()
+
+    def step(self) -> bool:
+        """Notes what is registered, and owes the chain what is not."""
+        with self._community.engine.begin() as connection:
+            accepted = self._store.in_state(connection, PairingState.REGISTERING)
+        if not accepted:
+            return False
+        book = self._community.book()
+        acted = False
+        for pairing in accepted:
+            acted = (self._note(pairing, book) or self._owe(pairing)) or acted
+        return acted
+
+    def _note(self, pairing: Pairing, book: MeterBook) -> bool:
+        terms = book.terms_of_meter(pairing.meter_id)
+        if not terms:
+            return False
+        with self._community.engine.begin() as connection:
+            self._store.decide(
+                connection,
+                pairing.meter_id,
+                PairingState.REGISTERED,
+                valid_from=terms[0].valid_from,
+            )
+        return True
+
+    def _owe(self, pairing: Pairing) -> bool:
+        community, wish = self._community, pairing.wish
+        key = f"pair:{pairing.meter_id.hex()}"
+        entry = self._intents.entry(key)
+        if not self._patience.is_due(key, entry, community.system_now()):
+            return False
+        community.readings.add_meters([Meter(meter_id=pairing.meter_id, label=wish.label)])
+        data = registry.begin(
+            meter_id=pairing.meter_id,
+            key=wish.key,
+            account=wish.account,
+            meter_class=registry.MeterClass(CLASSES.index(wish.meter_class)),
+            limit_w=wish.limit_w,
+            valid_from_s=self._next_window_s(),
+        )
+        intent = community.intent(key, data, to=community.contracts.registry, role=REGISTRAR)
+        if entry is None:
+            self._intents.put(intent)
+        else:
+            self._intents.retry(intent)
+        return True
+
+    def _next_window_s(self) -> int:
+        """Start of the first window that a block of now cannot be after."""
+        community = self._community
+        margin_s = max(REGISTERING_TAKES_S, REAL_S * community.clock.speed)
+        window_s = community.market_config.window_s
+        return -(-(community.now_s() + margin_s) // window_s) * window_s
