@@ -5,8 +5,8 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from api.accepting import prefers_html
 from api.pages.site import site_of
-from api.receipt_page import prefers_html
 
 MACHINES: Final = ("/v1/", "/static/", "/ocpp/", "/openapi.json", "/rpc", "/metrics", "/healthz")
 TOLD: Final = frozenset({"not_found", "not_authenticated", "not_allowed", "rate_limited"})

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
 
+from api.accepting import prefers_html
 from api.deps import SESSION_READER, ServiceDep
 from api.errors import BadInput, NotAllowed, NotAuthenticated
 from api.openapi import failures, merged
-from api.receipt_page import prefers_html, receipt_page
+from api.pages.charge.receipt import receipt_page
+from api.pages.site import SiteDep
 from api.routers.json_route import JsonRoute
 from charging.desk import SessionView
 from charging.errors import UnknownSession, WrongState
@@ -55,6 +57,9 @@ EXAMPLE: Mapping[str, object] = {
     ),
 )
 async def get_receipt(
+    *,
+    request: Request,
+    site: SiteDep,
     view: Annotated[SessionView, Depends(SESSION_READER)],
     service: ServiceDep,
     accept: Annotated[str, Header(max_length=1_000)] = "*/*",
@@ -65,5 +70,8 @@ async def get_receipt(
     """Give the receipt of a session that has ended."""
     receipt = await service.desk.receipt(view.session_id)
     if form is Form.HTML or (form is None and prefers_html(accept)):
-        return HTMLResponse(receipt_page(receipt, view), headers=VARY)
+        page = receipt_page(receipt, view, site.words(request))
+        response = site.page(request, "charge_receipt.html", page=page)
+        response.headers["Vary"] += ", Accept"
+        return response
     return JSONResponse(receipt, headers=VARY)

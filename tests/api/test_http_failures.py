@@ -10,8 +10,9 @@ from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 import api.jobs.demo  # noqa: F401 (makes all classes of failures known)
+from api.bodies import BodyLimit
 from api.errors import SignInRefused
-from api.guard import BodyLimit, HttpLimits
+from api.guard import HttpLimits
 from api.jobs.community import Community
 from api.problems import STATUS_OF_CODE, problem_of, status_of
 from charging.errors import UnknownSession
@@ -349,7 +350,7 @@ def test_readiness_tells_what_is_wrong(world: World, monkeypatch: pytest.MonkeyP
 # A closed house.
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/v1/market", "/nothing", "/static/receipt.css"])
+@pytest.mark.parametrize("path", ["/healthz", "/v1/market", "/nothing", "/static/charge.css"])
 def test_every_answer_closes_the_house(world: World, path: str) -> None:
     headers = world.client.get(path, headers={"Origin": "http://evil.example"}).headers
     assert "default-src 'self'" in headers["content-security-policy"]

@@ -146,7 +146,7 @@ def test_a_request_leaves_one_line_with_its_route_and_no_path(
         ("GET /v1/chargers/NOBODY", ("/v1/chargers/{charge_point_id}", 404, "charger_unknown")),
         ("GET /v1/nothing/anna", ("unmatched", 404, "not_found")),
         ("DELETE /v1/market", ("/v1/market", 405, "method_not_allowed")),
-        ("GET /static/receipt.css", ("/static/*", 200, None)),
+        ("GET /static/charge.css", ("/static/*", 200, None)),
         ("BREW /v1/market", ("/v1/market", 405, "method_not_allowed")),
         ("POST /v1/auth/login", ("/v1/auth/login", 422, "bad_input")),
     ],
