@@ -3,6 +3,7 @@
 A session's id is on the chain for everybody to read, so `not_allowed` gives nothing away.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Final
@@ -340,6 +341,24 @@ class Rate:
         rates.take(self._limit, host_of(request.scope), getattr(limits, self._limit))
 
 
+class RefusedReadings:
+    """How many readings of one network address may be refused: each may have cost a signature."""
+
+    async def __call__(self, request: Request) -> Callable[[int], None]:
+        """What notes how many were refused; raises RateLimited where that were too many before."""
+        limits: HttpLimits = request.app.state.limits
+        rates: Rates = request.app.state.rates
+        counted = ("refused_readings", host_of(request.scope), limits.refused_readings_per_minute)
+        rates.require_room(*counted)
+
+        def note(count: int) -> None:
+            if count:
+                rates.add(*counted, count)
+
+        return note
+
+
+NoteRefused = Annotated[Callable[[int], None], Depends(RefusedReadings())]
 SIGN_IN_RATE = Rate("sign_ins_per_minute")
 ORDER_RATE = Rate("orders_per_minute")
 FAUCET_RATE = Rate("faucet_per_minute")

@@ -9,8 +9,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import TimedOut, TooLarge, UnsupportedMedia
-from api.problems import Refused, problem_response, unforeseen_response
+from api.bodies import Body, BodyLimit, HeldBodies
+from api.errors import TimedOut
+from api.problems import problem_response, unforeseen_response
 from api.rates import Rates
 from ledger.errors import LedgerError
 
@@ -28,15 +29,8 @@ SECURITY_HEADERS: Final = {
 }
 HSTS: Final = "max-age=31536000"
 READINGS: Final = "/v1/readings"
-LENGTH_DIGITS_MAX: Final = 18
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyLimit:
-    """How large a body may be, and how long it may take to come."""
-
-    bytes_max: int = 2**20
-    within_s: int = 20
+BODY: Final = BodyLimit()
+READINGS_BODY: Final = BodyLimit(bytes_max=2**23, within_s=30)  # 10,000, with room to spare.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +38,13 @@ class HttpLimits:
     """How much of what one visitor gets."""
 
     answer_s: int = 60  # To begin an answer in.
-    body: BodyLimit = BodyLimit()
-    readings_body: BodyLimit = BodyLimit(bytes_max=2**23, within_s=30)  # 10,000 with room to spare.
+    body: BodyLimit = BODY
+    readings_body: BodyLimit = READINGS_BODY
+    held_bytes_max: int = 2**27  # Of all bodies at a time.
+    host_held_bytes_max: int = 2**25  # Of those from one network address.
     requests_per_minute: int = 1_200  # From one network address.
+    readings_requests_per_minute: int = 12_000  # From one network address: many gateways, one door.
+    refused_readings_per_minute: int = 30_000  # From one network address.
     caller_requests_per_minute: int = 600  # With one person's token.
     sign_ins_per_minute: int = 60  # From one network address.
     orders_per_minute: int = 60  # From one network address.
@@ -57,6 +55,12 @@ class HttpLimits:
         """The limit for the bodies of a path."""
         return self.readings_body if path == READINGS else self.body
 
+    def rate_of(self, path: str) -> tuple[str, int]:
+        """What requests for a path are counted as, and how many are too many."""
+        if path == READINGS:
+            return "readings", self.readings_requests_per_minute
+        return "requests", self.requests_per_minute
+
 
 class Guard:
     """Wraps an app; websockets pass, they have limits of their own."""
@@ -65,16 +69,20 @@ class Guard:
         self._app = app
         self._limits = limits
         self._rates = rates
+        self._held = HeldBodies(
+            bytes_max=limits.held_bytes_max, host_bytes_max=limits.host_held_bytes_max
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, is_https=scope["scheme"] == "https")
+        answer, host = _Answer(send, is_https=scope["scheme"] == "https"), host_of(scope)
         try:
-            self._rates.take("requests", host_of(scope), self._limits.requests_per_minute)
+            what, per_minute = self._limits.rate_of(scope["path"])
+            self._rates.take(what, host, per_minute)
             limit = self._limits.body_of(scope["path"])
-            body = answer.body = _Body(receive, Headers(scope=scope), limit)
+            body = answer.body = Body(receive, Headers(scope=scope), limit, self._held, host)
             async with asyncio.timeout(self._limits.answer_s) as answer.deadline:
                 await self._app(scope, body.receive, answer.send)
         except Exception as error:
@@ -82,6 +90,9 @@ class Guard:
             if answer.has_begun:
                 raise
             await self._response_to(error)(scope, receive, answer.send)
+        finally:
+            if answer.body is not None:
+                answer.body.release()
 
     def _response_to(self, error: Exception) -> Response:
         """The answer in place of the one that did not come."""
@@ -92,48 +103,6 @@ class Guard:
         return problem_response(error)
 
 
-class _Body:
-    """Gives a body on only while it is small and comes in time."""
-
-    def __init__(self, receive: Receive, headers: Headers, limit: BodyLimit) -> None:
-        """Raises TooLarge, UnsupportedMedia: before anything of it is read."""
-        self._receive = receive
-        self._limit = limit
-        self._ends_s: float | None = None  # By the loop's clock.
-        self._bytes = 0
-        self._is_complete = False
-        length = headers.get("content-length", "0")
-        is_number = length.isdecimal() and len(length) <= LENGTH_DIGITS_MAX
-        if not is_number or int(length) > limit.bytes_max:
-            raise TooLarge(bytes_max=limit.bytes_max)
-        self._is_there = length != "0" or "transfer-encoding" in headers
-        if headers.get("content-encoding", "identity") != "identity":
-            rule = "send the body as it is: what is compressed is not unpacked here"
-            raise UnsupportedMedia(field="content-encoding", rule=rule)
-
-    @property
-    def is_left(self) -> bool:
-        """Whether some of it was not read, and will not be."""
-        return self._is_there and not self._is_complete
-
-    async def receive(self) -> Message:
-        """The next part; raises Refused."""
-        if self._is_complete:  # What comes now is the end of the connection.
-            return await self._receive()
-        if self._ends_s is None:
-            self._ends_s = asyncio.get_running_loop().time() + self._limit.within_s
-        try:
-            async with asyncio.timeout_at(self._ends_s):
-                message = await self._receive()
-        except TimeoutError as error:
-            raise Refused(TimedOut(limit_s=self._limit.within_s)) from error
-        self._bytes += len(message.get("body", b""))
-        self._is_complete = not message.get("more_body", False)
-        if self._bytes > self._limit.bytes_max:
-            raise Refused(TooLarge(bytes_max=self._limit.bytes_max))
-        return message
-
-
 class _Answer:
     """Adds headers to an answer, and lifts the deadline once it has begun."""
 
@@ -142,7 +111,7 @@ class _Answer:
         self._is_https = is_https
         self.has_begun = False
         self.deadline: asyncio.Timeout | None = None
-        self.body: _Body | None = None  # None: it was refused unseen.
+        self.body: Body | None = None  # None: it was refused unseen.
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -52,7 +52,7 @@ async def serve_community(
         AuditDesk(community, community.system_now) as audits,
         market_desks(community) as books,
         open_desk(
-            community, workers=workers, meter_per_minute=meter_readings_per_minute
+            community, workers=workers, meter_readings_per_minute=meter_readings_per_minute
         ) as readings,
     ):
 

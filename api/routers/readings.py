@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import BY_SIGNATURE, ServiceDep
+from api.deps import BY_SIGNATURE, NoteRefused, ServiceDep
 from api.errors import BadInput, Overloaded, UnsupportedMedia
 from api.openapi import example, failures, merged
 from api.schemas.readings import READINGS_EXAMPLE, READINGS_SCHEMA, TAKEN_EXAMPLE, TakenOut
@@ -43,7 +43,9 @@ JSON = "application/json"
         }
     },
 )
-async def post_readings(request: Request, service: ServiceDep) -> Response:
+async def post_readings(
+    request: Request, service: ServiceDep, note_refused: NoteRefused
+) -> Response:
     """Take signed readings in, 1 to 10,000. The same reading twice is a duplicate, not an error.
 
     Another value for the same meter and instant is kept as a new version. A reading of the wrong
@@ -51,6 +53,7 @@ async def post_readings(request: Request, service: ServiceDep) -> Response:
     """
     _require_json(request.headers.get("content-type", JSON))
     answer = await service.readings.take(await request.body())
+    note_refused(answer.refused)
     return Response(answer.body, media_type=JSON)
 
 

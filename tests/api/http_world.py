@@ -39,6 +39,8 @@ ESCROW = Address(b"\xe5" * 20)
 START_AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ROOMY = HttpLimits(
     requests_per_minute=10**6,
+    readings_requests_per_minute=10**6,
+    refused_readings_per_minute=10**6,
     caller_requests_per_minute=10**6,
     sign_ins_per_minute=10**6,
     orders_per_minute=10**6,
@@ -237,8 +239,8 @@ def community_in(path: Path) -> Iterator[Community]:
 
 
 @contextmanager
-def world_of(community: Community, limits: HttpLimits = ROOMY) -> Iterator[World]:
-    """An app that serves a community, started and stopped."""
+def world_of(community: Community, limits: HttpLimits = ROOMY, **taking: int) -> Iterator[World]:
+    """An app that serves a community, started and stopped; `taking` is for `open_desk`."""
     clock = Clock()
     host, other_host = new_wallet(), new_wallet()
     desk = MemoryDesk(
@@ -251,7 +253,7 @@ def world_of(community: Community, limits: HttpLimits = ROOMY) -> Iterator[World
     @asynccontextmanager
     async def open_service() -> AsyncIterator[Service]:
         desk.changed = asyncio.Condition()
-        async with market_desks(community) as books, open_desk(community) as readings:
+        async with market_desks(community) as books, open_desk(community, **taking) as readings:
             yield Service(
                 community=community,
                 market=MarketDesk(community),

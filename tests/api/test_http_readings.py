@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from metering.readings import MeterId, Reading, SignedReading
 from metering.readings_json import to_json
 from metering.signing import sign_reading
 from tests.api.community_worlds import START_S, community_of, document
-from tests.api.http_world import World, problem, world_of
+from tests.api.http_world import ROOMY, World, problem, world_of
 from tests.e2e.charging_service import charger_section
 
 STRANGER = bytes(31) + b"\x07"
@@ -292,14 +293,11 @@ def test_a_compressed_body_is_refused_before_it_is_read(world: World, path: str)
 
 
 def test_ten_thousand_readings_go_in_one_request(world: World, community: Community) -> None:
-    at = START_AT + 10_000 * HOUR
-    items = [
-        signed(community, "two", at + number * timedelta(minutes=1), number % 60)
-        for number in range(10_000)
-    ]
+    item = signed(community, "two", Instants.take())
+    items = [item] * 10_000
     body = json.dumps({"readings": items}, indent=4).encode()
     response = world.client.post("/v1/readings", content=body, headers=JSON)
-    assert response.json() == {"accepted": 10_000, "duplicates": 0, "rejected": []}
+    assert response.json() == {"accepted": 1, "duplicates": 9_999, "rejected": []}
 
 
 def test_a_request_beyond_the_limit_for_readings_is_refused(world: World) -> None:
@@ -319,3 +317,49 @@ def test_what_becomes_of_readings_is_counted_by_code(world: World, community: Co
     answer(world, item, item, None)
     after = [count(code) for code in codes_of_interest]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1]
+
+
+def test_whoever_sends_too_many_bad_readings_is_told_when_to_come_back(
+    community: Community,
+) -> None:
+    limits = replace(ROOMY, refused_readings_per_minute=3)
+    with world_of(community, limits) as world:
+        item = signed(community, "one", Instants.take())
+        bad = {**item, "signature": "0x"}
+        for _ in range(5):
+            assert answer(world, item)["rejected"] == []
+        answer(world, bad, bad)
+        answer(world, bad)
+        response = post(world, item)
+        found = problem(response, 429, "rate_limited")
+        assert response.headers["retry-after"] == str(found["retry_after_s"])
+
+
+def test_readings_have_a_request_limit_of_their_own(community: Community) -> None:
+    limits = replace(ROOMY, readings_requests_per_minute=2, requests_per_minute=3)
+    with world_of(community, limits) as world:
+        item = signed(community, "one", Instants.take())
+        answer(world, item)
+        answer(world, item)
+        problem(post(world, item), 429, "rate_limited")
+        for _ in range(3):
+            assert world.client.get("/healthz").status_code == 200
+
+
+def test_what_one_meter_sends_too_much_is_rejected_by_its_index(community: Community) -> None:
+    with world_of(community, meter_readings_per_minute=2) as world:
+        at = Instants.take(4)
+        items = [signed(community, "one", at + place * HOUR) for place in range(4)]
+        found = answer(world, *items, signed(community, "two", at))
+        assert found["accepted"] == 3
+        assert codes(found) == [(2, "rate_limited"), (3, "rate_limited")]
+
+
+def test_more_bodies_than_fit_into_memory_are_put_off(community: Community) -> None:
+    with world_of(community, replace(ROOMY, host_held_bytes_max=500)) as world:
+        item = signed(community, "one", Instants.take())
+        answer(world, item)
+        response = post(world, item, item)
+        problem(response, 503, "overloaded")
+        assert response.headers["retry-after"] == "5"
+        answer(world, item)  # What was put off is not held any more.

@@ -76,13 +76,13 @@ class _Hand:
 class Crew:
     """So many workers, while it is open; lives in one event loop."""
 
-    def __init__(self, community: Community, *, count: int, meter_per_minute: int) -> None:
+    def __init__(self, community: Community, *, count: int, meter_readings_per_minute: int) -> None:
         self._books = Books(community)
         self._setup = Setup(
             database_url=community.engine.url.render_as_string(hide_password=False),
             chain_id=community.config.chain.chain_id,
             registry=community.contracts.registry,
-            meter_per_minute=meter_per_minute,
+            meter_readings_per_minute=meter_readings_per_minute,
         )
         self._count = count
         self._clock = SystemClock()

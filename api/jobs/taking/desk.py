@@ -81,18 +81,18 @@ async def open_desk(
     community: Community,
     *,
     workers: int = 0,
-    meter_per_minute: int = METER_READINGS_PER_MINUTE,
+    meter_readings_per_minute: int = METER_READINGS_PER_MINUTE,
 ) -> AsyncIterator[Desk]:
     """A community's desk while it is open.
 
     Args:
         workers: how many processes take readings in; none: threads of this one.
-        meter_per_minute: what one meter may send.
+        meter_readings_per_minute: what one meter may send.
     """
     intake = (
-        Crew(community, count=workers, meter_per_minute=meter_per_minute)
+        Crew(community, count=workers, meter_readings_per_minute=meter_readings_per_minute)
         if workers
-        else InProcess(community, meter_per_minute=meter_per_minute)
+        else InProcess(community, meter_readings_per_minute=meter_readings_per_minute)
     )
     async with intake:
         yield Desk(intake, community.now_s)

@@ -22,11 +22,13 @@ THREADS: Final = 2  # While one waits for the disk, the other checks signatures.
 class InProcess:
     """Takes readings in while it is open."""
 
-    def __init__(self, community: Community, *, meter_per_minute: int) -> None:
+    def __init__(self, community: Community, *, meter_readings_per_minute: int) -> None:
         self._community = community
         self._books = Books(community)
         self._taker = Taker(
-            community.readings, community.reading_domain, meter_per_minute=meter_per_minute
+            community.readings,
+            community.reading_domain,
+            meter_readings_per_minute=meter_readings_per_minute,
         )
         self._queue: Queue = SimpleQueue()
         self._last_at: datetime | None = None

@@ -71,11 +71,13 @@ class MeterRates:
 class Taker:
     """Takes readings into one store; may be used by several threads."""
 
-    def __init__(self, store: ReadingStore, domain: Hash32, *, meter_per_minute: int) -> None:
+    def __init__(
+        self, store: ReadingStore, domain: Hash32, *, meter_readings_per_minute: int
+    ) -> None:
         """`domain`: what meters sign under."""
         self._store = store
         self._domain = domain
-        self._rates = MeterRates(meter_per_minute)
+        self._rates = MeterRates(meter_readings_per_minute)
 
     def take(self, bodies: Sequence[bytes], moment: Moment) -> list[Outcome]:
         """What becomes of each request; what is accepted is kept for good when this returns."""

@@ -42,7 +42,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     chain_id: int
     registry: bytes
-    meter_per_minute: int
+    meter_readings_per_minute: int
 
 
 class _Term(msgspec.Struct, frozen=True, array_like=True):

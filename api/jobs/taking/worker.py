@@ -57,7 +57,7 @@ class Worker:
         self._taker = Taker(
             ReadingStore(engine),
             domain_separator(setup.chain_id, Address(setup.registry)),
-            meter_per_minute=setup.meter_per_minute,
+            meter_readings_per_minute=setup.meter_readings_per_minute,
         )
         threads = [
             Thread(target=serve_groups, args=(self._queue, self._take)) for _ in range(THREADS)
