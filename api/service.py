@@ -1,6 +1,6 @@
 """The running service as a value: everything that a request may need, opened by whoever runs it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,7 @@ class Service:
     now: Callable[[], datetime]
     problems: Callable[[], Sequence[str]]  # What is wrong with the loops behind, in words.
     loops: Callable[[], Sequence[LoopState]] = tuple  # All loops, also those that are well.
+    farewell: Callable[[], Awaitable[None]] | None = None  # To be called before the doors close.
 
     @property
     def windows(self) -> WindowsDesk:

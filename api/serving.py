@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from api.auth_store import AuthStore
 from api.jobs.community import Community
@@ -14,10 +14,15 @@ from api.jobs.people.desks import errands_of, people_of
 from api.jobs.people.relaying import Relaying
 from api.jobs.running_time import RunningTime
 from api.jobs.settling import PACE_S, Settling
+from api.jobs.taking.answers import ReadingsDesk
 from api.jobs.taking.desk import METER_READINGS_PER_MINUTE, open_desk
 from api.loops import LoopState, problems_of
 from api.service import Service
 from api.sign_in import SignIn
+from charging.desk import ChargingDesk
+
+if TYPE_CHECKING:
+    from api.jobs.replay.living import Living
 
 AT_HOME: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -31,6 +36,7 @@ async def serve_community(
     speed: int = 1,
     workers: int = 0,
     meter_readings_per_minute: int = METER_READINGS_PER_MINUTE,
+    replays_at: str | None = None,
 ) -> AsyncIterator[Service]:
     """A running service over an opened community.
 
@@ -40,6 +46,7 @@ async def serve_community(
         speed: seconds of the community's time in a real one, where that follows data.
         workers: how many processes take readings in; none: threads of this one.
         meter_readings_per_minute: what one meter may send.
+        replays_at: where this service can be reached, if a demo's homes and chargers live on.
     """
     from api.jobs.charging.runtime import Runtime  # noqa: PLC0415 (brings OCPP along)
 
@@ -54,6 +61,7 @@ async def serve_community(
         open_desk(
             community, workers=workers, meter_readings_per_minute=meter_readings_per_minute
         ) as readings,
+        _living(community, readings, runtime.desk, replays_at) as living,
     ):
 
         def loops() -> list[LoopState]:
@@ -63,6 +71,7 @@ async def serve_community(
                 settling.state(),
                 relaying.state(),
                 readings.state(),
+                *(living.states() if living else ()),
             ]
 
         def problems() -> list[str]:
@@ -89,4 +98,18 @@ async def serve_community(
             now=community.system_now,
             problems=problems,
             loops=loops,
+            farewell=living.leave if living else None,
         )
+
+
+@asynccontextmanager
+async def _living(
+    community: Community, readings: ReadingsDesk, desk: ChargingDesk, url: str | None
+) -> AsyncIterator["Living | None"]:
+    if url is None:
+        yield None
+        return
+    from api.jobs.replay.living import Living  # noqa: PLC0415 (only demos are replayed)
+
+    async with Living(community, readings=readings, desk=desk, url=url) as living:
+        yield living

@@ -23,6 +23,7 @@ from api.logs import LogFormat
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
 DEBUG_VARIABLE = "WATTLEDGER_DEBUG"
+REPLAY_SPEED = 60  # An hour, which is a window of the demo, lasts a minute.
 
 app = typer.Typer(
     name="wattledger",
@@ -133,6 +134,17 @@ def serve(
         LogFormat | None,
         typer.Option(help="Of the log on standard error; default: text on a terminal, else json."),
     ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="A demo's homes, chargers and drivers live on.")
+    ] = False,
+    speed: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100_000,
+            help="Seconds of a demo's time in a real one; default: 60 with --replay, else 1.",
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
     password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
@@ -141,7 +153,12 @@ def serve(
 
     With --json the one object that is printed says where the service is, once it can be asked.
 
-    Example:
+    With --replay what `demo` made goes on living: simulated homes send what the real ones' meters
+    read, chargers can be used, and drivers come and go; an hour of theirs lasts a minute.
+
+    Examples:
+
+        wattledger serve --replay --speed 600
 
         wattledger serve --host 0.0.0.0 --port 8443 --domain charge.example --tls-certificate
         chain.pem --tls-key key.pem
@@ -159,6 +176,8 @@ def serve(
             key=tls_key,
             client_ca=tls_client_ca,
             log_format=log_format,
+            replay=replay,
+            speed=speed or (REPLAY_SPEED if replay else 1),
         ),
     )
 

@@ -41,6 +41,8 @@ class ServeOptions:
     key: Path | None
     client_ca: Path | None
     log_format: LogFormat | None = None  # None: text on a terminal, else JSON.
+    speed: int = 1
+    replay: bool = False
 
 
 def run_serve(options: Options, serve: ServeOptions) -> None:
@@ -51,12 +53,14 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
         raise BadInput(field="--tls-key", rule="certificate and key go together")
     if serve.client_ca is not None and serve.certificate is None:
         raise BadInput(field="--tls-client-ca", rule="needs --tls-certificate and --tls-key")
+    if serve.replay and serve.certificate is not None:
+        raise BadInput(field="--replay", rule="simulated chargers connect without TLS")
     write_logs(serve.log_format or default_format())
     opened = open_community(data_path(options), password_file=options.password_file)
     with opened as community, _listening(serve) as listener:
-        opening = _Opening(community, serve)
-        app = create_app(opening.open)
         url = _url_of(listener, is_tls=serve.certificate is not None)
+        opening = _Opening(community, serve, listener)
+        app = create_app(opening.open)
         _serve(app, serve, listener, announce=lambda: _announce(options, community, url))
         if opening.failed is not None:
             raise opening.failed
@@ -65,8 +69,10 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
 class _Opening:
     """Opens the service, and remembers why that failed: the server would only log it."""
 
-    def __init__(self, community: Community, serve: ServeOptions) -> None:
+    def __init__(self, community: Community, serve: ServeOptions, listener: socket.socket) -> None:
         self._community = community
+        self._speed = serve.speed
+        self._replays_at = _own_url(listener) if serve.replay else None
         self._known_as = frozenset(serve.domains) or AT_HOME | {serve.host}
         self.failed: LedgerError | None = None
 
@@ -77,7 +83,12 @@ class _Opening:
         @asynccontextmanager
         async def opened() -> AsyncIterator[Service]:
             try:
-                async with serve_community(self._community, known_as=self._known_as) as service:
+                async with serve_community(
+                    self._community,
+                    known_as=self._known_as,
+                    speed=self._speed,
+                    replays_at=self._replays_at,
+                ) as service:
                     yield service
             except LedgerError as error:
                 self.failed = error
@@ -95,6 +106,12 @@ def _serve(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             announce()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            service: Service | None = getattr(app.state, "service", None)
+            if service is not None and service.farewell is not None:
+                await service.farewell()
+            await super().shutdown(sockets)
 
     with _stopped_by_signals():
         try:
@@ -163,6 +180,13 @@ def _url_of(listener: socket.socket, *, is_tls: bool) -> str:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if is_tls else 'http'}://{shown}:{port}"
+
+
+def _own_url(listener: socket.socket) -> str:
+    """Where this machine itself reaches the charge points' door."""
+    host, port = listener.getsockname()[:2]
+    at_home = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (told apart)
+    return f"ws://[{at_home}]:{port}" if ":" in at_home else f"ws://{at_home}:{port}"
 
 
 def _announce(options: Options, community: Community, url: str) -> None:
