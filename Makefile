@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.run
 	$(BIN)/wattledger demo $(ARGS)
 
-# The demo's community; the demo runs first where there is none yet.
+# The demo's community, which goes on living; the demo runs first where there is none yet.
 serve: $(VENV)/.run
 	@[ -e "$${WATTLEDGER_DATA_DIR:-wattledger-data}/complete" ] || $(BIN)/wattledger demo
-	$(BIN)/wattledger serve $(ARGS)
+	$(BIN)/wattledger serve --replay $(ARGS)
 
 test: $(VENV)/.dev node
 	$(BIN)/python -m pytest -n auto $(ARGS)
