@@ -25,6 +25,13 @@ class Settings(BaseSettings):
     charger_password: SecretStr | None = None  # Of `simulate-charger`.
     wallet_password: SecretStr | None = None  # Of `charge`'s key file.
 
+    # Of `serve`.
+    workers: int = Field(default=0, ge=0, le=64)
+    requests_per_minute: int = Field(default=1_200, ge=1)  # From one network address.
+    readings_requests_per_minute: int = Field(default=12_000, ge=1)  # From one network address.
+    refused_readings_per_minute: int = Field(default=30_000, ge=1)  # From one network address.
+    meter_readings_per_minute: int = Field(default=100_000, ge=1)  # From one meter.
+
 
 def read_settings() -> Settings:
     """The settings as they are now.

@@ -134,6 +134,14 @@ def serve(
         LogFormat | None,
         typer.Option(help="Of the log on standard error; default: text on a terminal, else json."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Processes that take readings in; 0, the default: threads of this one.",
+        ),
+    ] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="A demo's homes, chargers and drivers live on.")
     ] = False,
@@ -176,6 +184,7 @@ def serve(
             key=tls_key,
             client_ca=tls_client_ca,
             log_format=log_format,
+            workers=workers,
             replay=replay,
             speed=speed or (REPLAY_SPEED if replay else 1),
         ),

@@ -18,6 +18,7 @@ from api.jobs.community import Community, open_community
 from api.logs import LogFormat, default_format, write_logs
 from api.service import OpenService, Service
 from api.serving import AT_HOME, serve_community
+from api.settings import Settings, read_settings
 from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -43,12 +44,15 @@ class ServeOptions:
     log_format: LogFormat | None = None  # None: text on a terminal, else JSON.
     speed: int = 1
     replay: bool = False
+    workers: int | None = None  # None: as the settings say.
 
 
 def run_serve(options: Options, serve: ServeOptions) -> None:
     """Serves a data directory; it is this process's alone meanwhile."""
     from api.app import create_app  # noqa: PLC0415 (FastAPI takes a while to import)
+    from api.guard import HttpLimits  # noqa: PLC0415
 
+    settings = read_settings()
     if (serve.certificate is None) != (serve.key is None):
         raise BadInput(field="--tls-key", rule="certificate and key go together")
     if serve.client_ca is not None and serve.certificate is None:
@@ -59,8 +63,13 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
     opened = open_community(data_path(options), password_file=options.password_file)
     with opened as community, _listening(serve) as listener:
         url = _url_of(listener, is_tls=serve.certificate is not None)
-        opening = _Opening(community, serve, listener)
-        app = create_app(opening.open)
+        opening = _Opening(community, serve, listener, settings)
+        limits = HttpLimits(
+            requests_per_minute=settings.requests_per_minute,
+            readings_requests_per_minute=settings.readings_requests_per_minute,
+            refused_readings_per_minute=settings.refused_readings_per_minute,
+        )
+        app = create_app(opening.open, limits=limits)
         _serve(app, serve, listener, announce=lambda: _announce(options, community, url))
         if opening.failed is not None:
             raise opening.failed
@@ -69,8 +78,16 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
 class _Opening:
     """Opens the service, and remembers why that failed: the server would only log it."""
 
-    def __init__(self, community: Community, serve: ServeOptions, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        community: Community,
+        serve: ServeOptions,
+        listener: socket.socket,
+        settings: Settings,
+    ) -> None:
         self._community = community
+        self._workers = settings.workers if serve.workers is None else serve.workers
+        self._meter_readings_per_minute = settings.meter_readings_per_minute
         self._speed = serve.speed
         self._replays_at = _own_url(listener) if serve.replay else None
         self._known_as = frozenset(serve.domains) or AT_HOME | {serve.host}
@@ -88,6 +105,8 @@ class _Opening:
                     known_as=self._known_as,
                     speed=self._speed,
                     replays_at=self._replays_at,
+                    workers=self._workers,
+                    meter_readings_per_minute=self._meter_readings_per_minute,
                 ) as service:
                     yield service
             except LedgerError as error:
