@@ -17,6 +17,7 @@ _CONFIG = "community.json"
 _KEYS = "keys.json"
 _KEYSTORE = "keystore.json"
 _COMPLETE = "complete"
+_RESTORING = "restoring" + PART
 PICTURE = "day.svg"
 # What lies in a data directory besides its mark: first what says that the rest is whole.
 _CONTENTS = (
@@ -120,6 +121,33 @@ class DataDir:
         with storage(self.path):
             write_private(self.path / _COMPLETE, "")
 
+    def begin_restoring(self) -> None:
+        """Makes an empty directory for a backup, or empties one whose restoring was interrupted.
+
+        Raises:
+            CommunityExists: something lies there.
+            StorageFailed: the disk refuses.
+        """
+        with storage(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            note = self.path / _RESTORING
+            if note.exists() and not self.is_complete:
+                self.abandon_restoring()
+            if any(self.path.iterdir()):
+                raise CommunityExists(data_dir=str(self.path), rule="the directory is not empty")
+            write_private(note, "a restore was interrupted here: run it again\n")
+
+    def abandon_restoring(self) -> None:
+        """Takes back what a restore has put here so far."""
+        with storage(self.path):
+            self.empty()
+            self.mark_path.unlink(missing_ok=True)
+
+    def end_restoring(self) -> None:
+        """Takes the note of a restore away."""
+        with storage(self.path):
+            (self.path / _RESTORING).unlink()
+
     def is_demo(self) -> bool:
         """Whether a demo of this version's format began to make a community here."""
         with storage(self.path):
@@ -137,6 +165,11 @@ class DataDir:
                         shutil.rmtree(path)
                     else:
                         path.unlink()
+
+    @property
+    def mark_path(self) -> Path:
+        """The file that tells what lies here."""
+        return self.path / _MARK
 
     @property
     def config_path(self) -> Path:
