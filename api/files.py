@@ -1,7 +1,7 @@
 """Files of ours: written whole or not at all, and failures of the disk with a name."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -37,20 +37,27 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a file that can be made again, whole or not at all, under its final name."""
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text, durable=False)
+        _replace(path, [text], durable=False)
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """The same for a file that is made in pieces."""
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, pieces, durable=False)
 
 
 def write_private(path: Path, text: str) -> None:
     """Writes a file for its owner alone; when it returns, a power cut does not take it back."""
     with storage(path):
-        _replace(path, text, durable=True)
+        _replace(path, [text], durable=True)
 
 
-def _replace(path: Path, text: str, *, durable: bool) -> None:
+def _replace(path: Path, pieces: Iterable[str], *, durable: bool) -> None:
     part = path.with_name(path.name + PART)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+        file.writelines(pieces)
         if durable:
             file.flush()
             os.fsync(file.fileno())

@@ -31,6 +31,16 @@ class StatementAmounts:
     shortfall_nano: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementClaim:
+    """What a statement says of an account, as an audit is told it."""
+
+    account: int
+    salt: Hash32
+    rows: bytes  # The words that were hashed.
+    amount_nano: int
+
+
 class StatementReads:
     """Runs and statements by their keys."""
 
@@ -53,6 +63,25 @@ class StatementReads:
         rows = self._rows_of(_STATEMENT, keys, account=account, names=names)
         found = (StatementAmounts(**row) for row in rows)
         return {(each.period_start_s, each.run): each for each in found}
+
+    def claims(self, key: RunKey) -> list[StatementClaim]:
+        """What every account's statement of a run says, in account order."""
+        names = ("account", "salt", "rows", "amount_nano")
+        query = (
+            select(*(_STATEMENT.c[name] for name in names))
+            .where(_STATEMENT.c.period_start_s == key[0], _STATEMENT.c.run == key[1])
+            .order_by(_STATEMENT.c.account)
+        )
+        with self._engine.begin() as connection:
+            return [
+                StatementClaim(
+                    account=row[0],
+                    salt=Hash32(bytes(row[1])),
+                    rows=bytes(row[2]),
+                    amount_nano=row[3],
+                )
+                for row in connection.execute(query)
+            ]
 
     def leaves(self, key: RunKey) -> list[Hash32]:
         """A run's leaves in account order: what a proof is made of."""

@@ -8,11 +8,19 @@ from typing import Any, Final
 from sqlalchemy import Engine, and_, func, or_, select
 
 from ledger.units import from_unix_s
-from metering.reading_rows_store import COLUMNS, METER, READING
+from metering.reading_rows_store import (
+    COLUMNS,
+    METER,
+    READING,
+    chunks,
+    numbers_of,
+    with_neighbours,
+)
 from metering.readings import MeterId, Reading, SignedReading
 from metering.store import KeptReading
 
 Interval = tuple[int, int]  # Instants in Unix seconds, both included.
+Known = tuple[int, int, int]  # From and until, both included, and the cutoff.
 Place = tuple[int, int]  # Instant and version: where a page ends.
 FIRST: Final[Place] = (0, 0)
 
@@ -60,6 +68,20 @@ class MeterReads:
             return []
         with self._engine.begin() as connection:
             return [_kept(meter_id, row) for row in connection.execute(query)]
+
+    def around(self, stretches: Iterable[Known]) -> dict[MeterId, Interval]:
+        """Of every meter what was known of any of these stretches, a neighbour on each side too."""
+        found: dict[MeterId, Interval] = {}
+        with self._engine.begin() as connection:
+            numbers = numbers_of(connection, None)
+            meters = {number: meter_id for meter_id, number in numbers.items()}
+            for from_s, until_s, cutoff_s in stretches:
+                for chunk in chunks(sorted(meters)):
+                    spans = [(number, from_s, until_s) for number in chunk]
+                    for number, low_s, high_s in with_neighbours(connection, spans, cutoff_s):
+                        before_s, after_s = found.get(meters[number], (low_s, high_s))
+                        found[meters[number]] = (min(before_s, low_s), max(after_s, high_s))
+        return found
 
     def summaries(self, meters: Iterable[MeterId]) -> dict[MeterId, MeterSummary]:
         """Of these meters, as far as they are known."""

@@ -114,7 +114,7 @@ def stored_versions(
 ) -> dict[int, list[StoredVersion]]:
     """All versions in each span and at the neighbours of its ends."""
     stored: dict[int, list[StoredVersion]] = {}
-    wider = _joined(_with_neighbours(connection, spans, ALWAYS_S))
+    wider = _joined(with_neighbours(connection, spans, ALWAYS_S))
     wanted = ("meter_no", "taken_s", "version", "import_wh", "export_wh")
     for number, taken_s, version, import_wh, export_wh in select_rows(
         connection, wider, wanted, ALWAYS_S
@@ -131,7 +131,7 @@ def series_columns(
     connection: Connection, spans: Sequence[Span], cutoff_s: int
 ) -> Iterator[tuple[int, IntArray, IntArray, IntArray]]:
     """Of each meter its instants and registers in a span, with one neighbour on each side."""
-    wider = _with_neighbours(connection, spans, cutoff_s)
+    wider = with_neighbours(connection, spans, cutoff_s)
     wanted = ("meter_no", "taken_s", "import_wh", "export_wh")
     rows = [tuple(row) for row in select_rows(connection, wider, wanted, cutoff_s)]
     if not rows:
@@ -147,7 +147,7 @@ def series_columns(
         yield int(number[0]), taken_s, import_wh, export_wh
 
 
-def _with_neighbours(connection: Connection, spans: Sequence[Span], cutoff_s: int) -> list[Span]:
+def with_neighbours(connection: Connection, spans: Sequence[Span], cutoff_s: int) -> list[Span]:
     """Each span widened to the last instant before it and the first one after it."""
     span = _as_table(spans)
     known = (READING.c.meter_no == span.c.meter_no, READING.c.accepted_s <= cutoff_s)

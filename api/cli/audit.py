@@ -9,8 +9,9 @@ from api.cli.verify import chain_of
 from api.errors import BadInput
 from api.jobs.audit import AuditReport, Progress, audit
 from api.jobs.audit_directory import audit_directory
+from api.jobs.bundle import write_bundle
 from api.jobs.community import open_community
-from api.jobs.evidence import evidence_of, read_bundle, write_bundle
+from api.jobs.evidence import read_bundle
 from ledger.units import NANO_PER_MICRO
 
 
@@ -56,7 +57,7 @@ def _audit_bundle(
 
 def _export(options: Options, export: Path) -> Outcome:
     with open_community(data_path(options), read_only=True) as community:
-        write_bundle(evidence_of(community), export)
+        write_bundle(community, export)
     return Outcome(
         document={"bundle": str(export)},
         text=f"{export}: readings and salts, no keys. Whoever has it sees every home's load.",

@@ -22,7 +22,7 @@ from ledger.errors import LedgerError
 from ledger.history import MarketEvent, MarketHistory, Run
 from ledger.keccak import domain_separator
 from ledger.settlement import SettlementPlan, plan_salted
-from ledger.units import NANO_PER_MICRO, AccountId, Hash32, to_rfc3339, to_unix_s
+from ledger.units import NANO_PER_MICRO, AccountId, Hash32, from_unix_s, to_rfc3339, to_unix_s
 from ledger.words import balances_of_words, commitment, deltas_root
 from metering.meters import MeterBook
 from metering.readings import MeterId, Reading
@@ -116,15 +116,27 @@ class _Auditor:
     def apply(self, event: MarketEvent) -> None:
         if self._balances_then is None and event.block_number > self._evidence.balances_at_block:
             self._balances_then = tuple(self._history.balances_nano)
-        if event.name == "Proposed":
+        if event.name == "Proposed" and self._concerns(event.args["periodStart"]):
             try:
                 self._assign(event)
             except LedgerError as error:  # Readings that no intake would have let in.
                 where = run_name(event.args["periodStart"], event.args["run"])
                 self._report.note(where, f"its flows cannot be derived: {error}")
         self._history.extend([event])
-        if event.name == "Finalized":
+        if event.name != "Finalized" or not self._concerns(event.args["periodStart"]):
+            return
+        if event.block_number > self._evidence.balances_at_block:
+            where = run_name(event.args["periodStart"], event.args["run"])
+            self._report.remark(where, "became final after the evidence was collected")
+        else:
             self._check_run(self._history.runs[(event.args["periodStart"], event.args["run"])])
+
+    def _concerns(self, period_start_s: int) -> bool:
+        """Whether the evidence is about a period."""
+        from_s, until_s = self._evidence.from_s, self._evidence.until_s
+        return (from_s is None or from_s <= period_start_s) and (
+            until_s is None or period_start_s < until_s
+        )
 
     def check_end(self) -> None:
         """Compares balances, custody and the list of runs."""
@@ -142,6 +154,11 @@ class _Auditor:
         owed_nano = sum(history.balances_nano)
         if held_micro * NANO_PER_MICRO < owed_nano:
             report.note("custody", f"the market holds {held_micro} micro and owes {owed_nano} nano")
+        if (evidence := self._evidence).from_s is not None and evidence.until_s is not None:
+            stretch = [
+                to_rfc3339(from_unix_s(at_s)) for at_s in (evidence.from_s, evidence.until_s)
+            ]
+            report.remark("bundle", f"it is about periods from {stretch[0]} to {stretch[1]} alone")
         for key in self._evidence.runs.keys() - set(history.final_order):
             report.note(run_name(*key), "claimed as final, and not final on the chain")
 

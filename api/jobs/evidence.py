@@ -3,29 +3,26 @@
 It comes from the data directory, or from a bundle file that an auditor was given.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from api.errors import BadInput
-from api.files import storage, write_whole
-from api.jobs.bundle_fields import bytes_of, hex_of
+from api.files import storage
+from api.jobs.bundle_fields import bytes_of
 from api.jobs.chain_rules import SharingRules
-from api.jobs.charging_bundle import charging_from_json, charging_to_json
+from api.jobs.charging_bundle import charging_from_json
 from api.jobs.charging_evidence import ChargingEvidence, charging_evidence_of
 from api.jobs.community import Community, sharing_of
 from ledger.errors import LedgerError
 from ledger.json_text import parse_json
-from ledger.keccak import checksum_address
 from ledger.settlement import RunSalts
-from ledger.units import Address, Hash32, from_unix_s, to_rfc3339, to_unix_s
-from ledger.words import StatementRow, WindowPrice, WindowTotals, pack, unpack
+from ledger.units import Address, Hash32, from_unix_s, to_unix_s
+from ledger.words import StatementRow, WindowPrice, WindowTotals, unpack
 from metering.instants import parse_instant
 from metering.readings import SignedReading
 from metering.readings_json import parse_signed_reading
-from metering.readings_json import to_json as reading_to_json
 
 FORMAT = "wattledger.bundle/1"  # Of a community without an escrow.
 FORMAT_WITH_CHARGING = "wattledger.bundle/2"
@@ -63,19 +60,27 @@ class Evidence:
     readings: Sequence[KnownReading]  # By meter and instant, versions in order.
     runs: Mapping[tuple[int, int], ClaimedRun]
     balances_nano: Sequence[int]  # As the service last knew them.
-    balances_at_block: int
+    balances_at_block: int  # What happened later it says nothing of.
+    from_s: int | None = None  # Of the first period that it is about; None: of all there are.
+    until_s: int | None = None  # The end of the last one.
     charging: ChargingEvidence | None = None  # None: there is no escrow, or no word of it.
 
 
 def evidence_of(community: Community) -> Evidence:
     """Collects the evidence of a data directory."""
-    history = community.refresh()
+    balances_at_block, balances_nano, final = community.ask(
+        lambda told: (
+            told.block_number,
+            tuple(told.market.balances_nano),
+            frozenset(told.market.final_order),
+        )
+    )
     kept = community.readings.versions(
         community.book().meters(), from_at=from_unix_s(0), until_at=from_unix_s(LATEST_S)
     )
     runs = {}
     for run in community.settlements.runs():
-        if run.state == "final":
+        if run.state == "final" or (run.period_start_s, run.run) in final:
             stored = community.settlements.statements(run.period_start_s, run.run)
             runs[(run.period_start_s, run.run)] = ClaimedRun(
                 period_start_s=run.period_start_s,
@@ -97,35 +102,10 @@ def evidence_of(community: Community) -> Evidence:
             for each in kept
         ],
         runs=runs,
-        balances_nano=history.balances_nano,
-        balances_at_block=community.chain.head().number,
+        balances_nano=balances_nano,
+        balances_at_block=balances_at_block,
         charging=charging_evidence_of(community),
     )
-
-
-def write_bundle(evidence: Evidence, path: Path) -> None:
-    """Writes the bundle that another auditor needs: readings and salts, never a secret."""
-    charging = evidence.charging
-    document = {
-        "format": FORMAT if charging is None else FORMAT_WITH_CHARGING,
-        "chain_id": evidence.chain_id,
-        "market": checksum_address(evidence.market),
-        "keys": evidence.sharing.keys,
-        "priorities": evidence.sharing.priorities,
-        "readings": [
-            {
-                **reading_to_json(each.signed),
-                "accepted_at": to_rfc3339(from_unix_s(each.accepted_at_s)),
-            }
-            for each in evidence.readings
-        ],
-        "runs": [_run_to_json(run) for _, run in sorted(evidence.runs.items())],
-        "balances_nano": [str(nano) for nano in evidence.balances_nano],
-        "balances_at_block": evidence.balances_at_block,
-    }
-    if charging is not None:
-        document["charging"] = charging_to_json(charging)
-    write_whole(path, json.dumps(document) + "\n")
 
 
 def read_bundle(path: Path) -> Evidence:
@@ -152,12 +132,18 @@ def read_bundle(path: Path) -> Evidence:
             runs=_by_period_and_run(_runs(document["runs"])),
             balances_nano=[int(nano) for nano in document["balances_nano"]],
             balances_at_block=int(document["balances_at_block"]),
+            from_s=_instant_if_any(document.get("from")),
+            until_s=_instant_if_any(document.get("until")),
             charging=charging_from_json(document["charging"]) if with_charging else None,
         )
     except KeyError as error:
         raise BadInput(field=str(error.args[0]), rule="is missing from the bundle") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BadInput(field="bundle", rule=f"does not have its form: {error}") from error
+
+
+def _instant_if_any(text: str | None) -> int | None:
+    return None if text is None else to_unix_s(parse_instant(text))
 
 
 def _readings(items: list[dict[str, Any]]) -> Iterator[KnownReading]:
@@ -205,24 +191,3 @@ def _runs(items: list[dict[str, Any]]) -> Iterator[ClaimedRun]:
             ],
             amounts_nano=[int(each["amount_nano"]) for each in item["statements"]],
         )
-
-
-def _run_to_json(run: ClaimedRun) -> dict[str, Any]:
-    return {
-        "period_start": to_rfc3339(from_unix_s(run.period_start_s)),
-        "run": run.run,
-        "totals_salt": hex_of(run.salts.totals),
-        "prices": hex_of(pack(price.word for price in run.prices)),
-        "totals": hex_of(pack(word for total in run.totals for word in total.words)),
-        "statements": [
-            {
-                "account": account,
-                "salt": hex_of(salt),
-                "rows": hex_of(pack(row.word for row in rows)),
-                "amount_nano": str(amount_nano),
-            }
-            for account, (salt, rows, amount_nano) in enumerate(
-                zip(run.salts.accounts, run.rows, run.amounts_nano, strict=True)
-            )
-        ],
-    }

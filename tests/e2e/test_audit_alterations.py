@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from api.jobs.audit import AuditReport, audit
+from api.jobs.bundle import write_bundle
 from api.jobs.community import Community, open_community
 from api.jobs.demo import run_demo_job
-from api.jobs.evidence import evidence_of, read_bundle, write_bundle
+from api.jobs.evidence import read_bundle
 from api.jobs.intake import import_registers
 from api.jobs.settle import SettlementLoop
 from ledger.chain.embedded import EmbeddedChain
@@ -65,7 +66,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def audited(settled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
     file = tmp_path_factory.mktemp("bundle") / "bundle.json"
     with open_community(settled, read_only=True) as community:
-        write_bundle(evidence_of(community), file)
+        write_bundle(community, file)
         yield Audited(community=community, bundle=json.loads(file.read_text()))
 
 

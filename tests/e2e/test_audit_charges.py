@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from api.jobs.audit import AuditReport, audit
+from api.jobs.bundle import write_bundle
 from api.jobs.charging.receipts import Receipts
 from api.jobs.community import Community, open_community
-from api.jobs.evidence import evidence_of, read_bundle, write_bundle
+from api.jobs.evidence import read_bundle
 from charging.desk import SessionState
 from charging.event_json import digest_of, from_json
 from charging.store import ChargingStore
@@ -56,7 +57,7 @@ def charged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Charged]:
     place = tmp_path_factory.mktemp("charged")
     make_charged_street(place / "data")
     with open_community(place / "data", read_only=True) as community:
-        write_bundle(evidence_of(community), place / "bundle.json")
+        write_bundle(community, place / "bundle.json")
         bundle = json.loads((place / "bundle.json").read_text())
         yield Charged(path=place / "data", community=community, bundle=bundle)
 
