@@ -70,7 +70,7 @@ def test_an_auditor_finds_what_is_wrong_audits_and_takes_it_along(visit: Visit) 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
-    assert len(lines) - 1 == page.locator("tbody > tr").count() == report["report"]["runs"]
+    assert len(lines) - 1 == page.locator("tbody > tr").count() >= report["report"]["runs"]
 
 
 def offline_points(visitor: Visitor) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from api.jobs.community import Community
-from api.jobs.create import accounts_of
+from api.jobs.people.names import Names
 from ledger.units import GRID_OPERATOR, SUPPLIER, AccountId, Address
 
 
@@ -24,7 +24,7 @@ class AccountWatch:
 
 def watch_accounts(community: Community, uncovered: Collection[int]) -> list[AccountWatch]:
     """Every account, in order."""
-    names = {account: section.name for account, section in accounts_of(community.config)}
+    names = Names(community).all_names(only_shown=False)
     history, book = community.refresh(), community.book()
     schedule = community.schedule
     runs_from_s = schedule.period_start_of(community.now_s())
@@ -36,7 +36,7 @@ def watch_accounts(community: Community, uncovered: Collection[int]) -> list[Acc
             AccountWatch(
                 account=account,
                 owner=owner,
-                name=names.get(index),
+                name=names.get(account),
                 balance_nano=history.balances_nano[index],
                 cover_nano=None if needs_none else history.cover_nano(index, runs_from_s),
                 requested_micro=history.request_at(index)[1],

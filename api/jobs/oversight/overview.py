@@ -11,6 +11,7 @@ from api.jobs.community import Community
 from api.jobs.oversight.accounts import AccountWatch, watch_accounts
 from api.jobs.oversight.meters import MeterHealth, MeterWatch, watch_meters
 from api.jobs.oversight.runs import SettledRun, settled_runs
+from api.jobs.oversight.waiting import Waiting, waiting_in
 from charging.desk import ChargePointView, ChargingDesk
 from charging.points import Availability
 from ledger.history import MarketHistory
@@ -32,6 +33,8 @@ class AlarmCode(StrEnum):
     CHARGERS_FAULTED = "chargers_faulted"
     CHARGERS_OFFLINE = "chargers_offline"
     METERS_ESTIMATED = "meters_estimated"
+    JOINERS_WAITING = "joiners_waiting"
+    PAIRINGS_WAITING = "pairings_waiting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Alarm:
 
     code: AlarmCode
     count: int
-    view: str  # Of the page `/grid`: `meters`, `chargers`, `settlements`, `accounts`, `service`.
+    view: str  # Of the page `/grid`: a table's name.
     filter: str = ""  # Its `state` there.
     detail: str = ""  # As the service words it, where there is more to say.
     since_at: datetime | None = None
@@ -112,6 +115,7 @@ class OversightDesk:
                 *_of_accounts(uncovered),
                 *_of_meters(meters),
                 *_of_points(points),
+                *_of_requests(waiting_in(community)),
             ),
             accounts=max(0, enrolled - FIRST_MEMBER),
             meters=dict(Counter(each.health.value for each in meters)),
@@ -245,6 +249,17 @@ def _of_points(points: Sequence[ChargePointView]) -> list[Alarm]:
             )
         )
     return alarms
+
+
+def _of_requests(waiting: Waiting) -> list[Alarm]:
+    return [
+        Alarm(code=code, count=count, view="people")
+        for code, count in (
+            (AlarmCode.JOINERS_WAITING, waiting.to_join),
+            (AlarmCode.PAIRINGS_WAITING, waiting.to_pair),
+        )
+        if count
+    ]
 
 
 def _connector_counts(points: Sequence[ChargePointView]) -> dict[str, int]:

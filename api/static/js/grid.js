@@ -68,8 +68,15 @@ function request(each, path) {
     button("js.grid.accept", "button primary", () => answer("accept", "js.grid.accepted")),
     button("js.grid.refuse", "button", () => answer("refuse", "js.grid.refused")),
   );
-  const who = [each.name ?? each.label, each.address ?? each.owner].filter(Boolean);
-  return el("li", { class: "card" }, el("p", {}, el("strong", {}, who[0] ?? "")), el("p", { class: "code" }, who[1] ?? ""), el("p", {}, each.note ?? ""), buttons, said);
+  return el(
+    "li",
+    { class: "card" },
+    el("p", {}, el("strong", {}, each.name ?? each.label)),
+    el("p", { class: "code" }, each.address ?? each.owner),
+    ...[each.contact, each.note].filter(Boolean).map((text) => el("p", {}, text)),
+    buttons,
+    said,
+  );
 }
 
 function button(key, kind, act) {
