@@ -3,7 +3,7 @@
 No figure is rounded unless its name says `about`: a page, a file and the API show the same digits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 
 from api.pages.catalogue import NO_BREAK, PLACEHOLDER, Language, Sentence, catalogue_of, forms_of
-from ledger.units import MICRO_PER_TOKEN, NANO_PER_MICRO
+from ledger.units import BPS, MICRO_PER_TOKEN, NANO_PER_MICRO
 
 NANO_PER_TOKEN: Final = MICRO_PER_TOKEN * NANO_PER_MICRO
 WH_PER_KWH: Final = 1_000
+BPS_PER_CENT: Final = 100
 UNKNOWN: Final = "\N{EM DASH}"  # What is not known is no zero.
 ISO_CURRENCIES: Final = frozenset(Locale("en").currencies)
 
@@ -79,13 +80,17 @@ class Words:
         """An amount in the token's base units, exactly."""
         return self._money(amount_micro, MICRO_PER_TOKEN)
 
-    def tokens_nano(self, amount_nano: int | None) -> str:
-        """An amount's digits alone, for columns whose head names the currency."""
-        return self._tokens(amount_nano, NANO_PER_TOKEN)
+    def tokens_nano(self, amount_nano: int | None, *, least: int = 2) -> str:
+        """An amount's digits alone, for columns whose head names the currency.
+
+        Args:
+            least: digits behind the point, so that the points of a column stand below each other.
+        """
+        return self._tokens(amount_nano, NANO_PER_TOKEN, least)
 
     def tokens_micro(self, amount_micro: int | None) -> str:
         """The same of base units and of prices; also for fields to fill in."""
-        return self._tokens(amount_micro, MICRO_PER_TOKEN)
+        return self._tokens(amount_micro, MICRO_PER_TOKEN, 2)
 
     def about_nano(self, amount_nano: int | None) -> str:
         """An amount for a headline: to two digits, half to even."""
@@ -128,9 +133,13 @@ class Words:
         return str(format_decimal(number, locale=self._numbers))
 
     def per_cent(self, bps: int) -> str:
-        """Ten-thousandths as per cent."""
-        percent = format_decimal(Decimal(bps) / 100, locale=self._numbers)
-        return f"{percent}{NO_BREAK}%"
+        """Ten-thousandths as per cent, exactly."""
+        shown = format_percent(Decimal(bps) / BPS, locale=self._numbers, decimal_quantization=False)
+        return str(shown)
+
+    def about_per_cent(self, bps: int) -> str:
+        """Whole per cent, rounded down."""
+        return self.per_cent(bps // BPS_PER_CENT * BPS_PER_CENT)
 
     # Time, local.
 
@@ -182,8 +191,10 @@ class Words:
         )
         return str(shown)
 
-    def _tokens(self, amount: int | None, per_token: int) -> str:
-        return UNKNOWN if amount is None else self._decimal(Decimal(amount) / per_token, least=2)
+    def _tokens(self, amount: int | None, per_token: int, least: int) -> str:
+        if amount is None:
+            return UNKNOWN
+        return self._decimal(Decimal(amount) / per_token, least=least)
 
     def _decimal(self, value: Decimal, *, least: int) -> str:
         """All digits that say something, and at least so many behind the point."""
@@ -192,6 +203,12 @@ class Words:
             value, format=pattern, locale=self._numbers, decimal_quantization=False
         )
         return str(shown)
+
+
+def digits_of(amounts_nano: Iterable[int]) -> int:
+    """Digits behind the point with which all of these amounts are exact: at least two."""
+    behind = (f"{abs(each) % NANO_PER_TOKEN:09d}".rstrip("0") for each in amounts_nano)
+    return max(2, *map(len, behind), 2)
 
 
 def placeholders_of(sentence: str) -> frozenset[str]:
