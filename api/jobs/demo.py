@@ -179,6 +179,7 @@ def config_of_shape(shape: RegistersShape, charging: ChargingPlan | None = None)
         accounts=[
             AccountSection(
                 name=label,
+                show_name=True,  # It is a building's, in a file that everybody may read.
                 deposit_micro=_deposit_micro(shape.import_wh[label] * tariff.grid_import_per_kwh),
             )
             for label in shape.labels

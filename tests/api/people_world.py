@@ -1,5 +1,6 @@
 """People at a running app over a real community; the loop behind does a round when a test says."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,10 @@ from typing import Any
 
 import httpx2
 
+from api.config import config_of
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community
-from api.jobs.create import account_key
+from api.jobs.create import account_key, create_community
 from api.jobs.people.desks import People, errands_of
 from api.jobs.people.relaying import Relaying
 from ledger.chain import settlement_token
@@ -23,7 +25,7 @@ from ledger.chain.wallet import Wallet
 from ledger.keccak import domain_separator
 from ledger.market_messages import PriceLimits, Withdrawal
 from ledger.units import LIMIT_PER_KWH_MAX, Address, Hash32, from_unix_s
-from tests.api.community_worlds import START_S, community_of, document, quiet
+from tests.api.community_worlds import START_S, document, quiet
 from tests.api.http_world import World, world_of
 from tests.hand_clock import HandClock
 
@@ -178,11 +180,16 @@ class PeopleWorld:
         return response
 
     def post(
-        self, path: str, body: Json, who: Wallet | None = None, **more: str
+        self, path: str, body: Json, who: Wallet | None = None, *, key: str | None = None
     ) -> httpx2.Response:
-        """Posts as somebody, or as nobody in particular."""
-        headers = {**({} if who is None else self.web.as_(who)), **more}
-        response: httpx2.Response = self.web.client.post(f"/v1{path}", json=body, headers=headers)
+        """Posts as somebody, or as nobody in particular; `key` makes it idempotent."""
+        headers = {} if who is None else self.web.as_(who)
+        headers |= {} if key is None else {"Idempotency-Key": key}
+        content = json.dumps(body).encode("ascii")
+        headers["Content-Type"] = "application/json"
+        response: httpx2.Response = self.web.client.post(
+            f"/v1{path}", content=content, headers=headers
+        )
         return response
 
     def get(self, path: str, who: Wallet) -> httpx2.Response:
@@ -210,13 +217,16 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 
 @contextmanager
-def people_world(path: Path, **sections: Any) -> Iterator[PeopleWorld]:
+def people_world(path: Path, *, for_demo: bool = False, **sections: Any) -> Iterator[PeopleWorld]:
     """A community whose time a test moves, served."""
-    config = document(["buyer", "seller"], **sections)
-    with community_of(path / "data", config) as community:
+    config = config_of(document(["buyer", "seller"], **sections), "test")
+    community = create_community(path / "data", config, progress=quiet, for_demo=for_demo)
+    try:
         clock = HandClock(from_unix_s(max(START_S, community.chain.head().timestamp_s)))
         community.clock = clock
         assert isinstance(community.chain, EmbeddedChain)
         community.chain.follow_clock(clock.now)
         with world_of(community) as web:
             yield PeopleWorld(web=web, community=community, clock=clock)
+    finally:
+        community.close()

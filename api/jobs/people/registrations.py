@@ -12,9 +12,6 @@ from ledger.outbox_store import OutboxStore
 from metering.meters import MeterBook
 from metering.store import Meter
 
-REGISTERING_TAKES_S: Final = 120  # In the registry a meter begins at its block's time or later.
-REAL_S: Final = 10  # The same where the community's time runs faster.
-
 
 class Registrations:
     """Registers what the grid operator accepted, once."""
@@ -75,8 +72,6 @@ class Registrations:
         return True
 
     def _next_window_s(self) -> int:
-        """Start of the first window that a block of now cannot be after."""
-        community = self._community
-        margin_s = max(REGISTERING_TAKES_S, REAL_S * community.clock.speed)
-        window_s = community.market_config.window_s
-        return -(-(community.now_s() + margin_s) // window_s) * window_s
+        """Start of the window that comes next; a new meter may begin before its block."""
+        window_s = self._community.market_config.window_s
+        return (self._community.now_s() // window_s + 1) * window_s

@@ -97,12 +97,12 @@ class Relaying:
         for _ in range(TURNS_MAX):
             if self._ending.is_set():
                 break
+            with self._noting("sending"):
+                outcome = self._send()
             acted = False
             for errand in self._errands:
                 with self._noting(errand.name):
                     acted = errand.step() or acted
-            with self._noting("sending"):
-                outcome = self._send()
             if not acted:
                 break
         with self._noting("gas"):
