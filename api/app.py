@@ -17,14 +17,17 @@ from api.readiness import Readiness
 from api.routers import (
     auth,
     books,
+    bundle,
     chargers,
     demo,
+    events,
     grid,
     health,
     income,
     joining,
     market,
     ocpp,
+    open_data,
     pairing,
     readings,
     receipts,
@@ -80,6 +83,7 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
         auth,
         market,
         windows,
+        events,
         books,
         readings,
         chargers,
@@ -91,6 +95,8 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
         pairing,
         demo,
         grid,
+        bundle,
+        open_data,
     ]
     outside = [health, rpc, ocpp]
     routers = [(PREFIX, module.router) for module in inside]

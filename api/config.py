@@ -40,6 +40,7 @@ LIMIT_W_DEFAULT = 100_000
 LABEL_CHARS_MAX = 200
 SUPPLIER_DEBIT_MAX_MICRO = 2**50 // NANO_PER_MICRO
 DEPOSIT_MICRO_MAX = DEPOSIT_BALANCE_NANO_MAX // NANO_PER_MICRO
+CC_BY_4 = "http://publications.europa.eu/resource/authority/licence/CC_BY_4_0"
 UINT32_MAX = 2**32 - 1
 UINT64_MAX = 2**64 - 1
 FIELD_OF_CODE = {  # What is wrong with rules that no window could be cleared by.
@@ -79,6 +80,7 @@ Instant = Annotated[datetime, AfterValidator(_utc)]
 TimeZone = Annotated[  # Capitals begin a zone's name; `posix/…` and `localtime` are a machine's.
     str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z0-9_+/-]*$"), AfterValidator(_time_zone)
 ]
+LicenceUrl = Annotated[str, Field(max_length=LABEL_CHARS_MAX, pattern=r"^https?://[!-~]+$")]
 AddressText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 MeterIdText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{64}$")]
 AccountText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")]
@@ -231,6 +233,7 @@ class CommunityConfig(_Section):
     name: str = Field(default="Community", max_length=100)
     currency: str = Field(default="EUR", max_length=10)
     time_zone: TimeZone = "UTC"  # In which days begin and end, for people.
+    open_data_licence: LicenceUrl = CC_BY_4  # Under which the anonymised windows are published.
     chain: ChainSection = ChainSection()
     market: MarketSection
     tariff: TariffSection = TariffSection()

@@ -8,6 +8,7 @@ from datetime import datetime
 from api.jobs.community import Community
 from api.jobs.market.accounts import AccountsDesk
 from api.jobs.market.desks import MarketDesks
+from api.jobs.market.news import MarketNews
 from api.jobs.market.periods import PeriodsDesk
 from api.jobs.market.statements import StatementsDesk
 from api.jobs.market.windows import WindowsDesk
@@ -57,6 +58,11 @@ class Service:
     def accounts(self) -> AccountsDesk:
         """What accounts have."""
         return self.books.accounts
+
+    @property
+    def news(self) -> MarketNews:
+        """Windows that close, periods that move on."""
+        return self.books.news
 
     @property
     def statements(self) -> StatementsDesk:

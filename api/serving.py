@@ -77,6 +77,11 @@ async def serve_community(
         def problems() -> list[str]:
             return problems_of(loops())
 
+        async def farewell() -> None:
+            books.news.leave()
+            if living is not None:
+                await living.leave()
+
         yield Service(
             community=community,
             market=MarketDesk(community),
@@ -98,7 +103,7 @@ async def serve_community(
             now=community.system_now,
             problems=problems,
             loops=loops,
-            farewell=living.leave if living else None,
+            farewell=farewell,
         )
 
 

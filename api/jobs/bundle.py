@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from api.errors import BadInput
 from api.files import write_pieces
 from api.jobs.bundle_fields import hex_of
 from api.jobs.charging_bundle import charging_to_json
@@ -51,12 +52,18 @@ class _Moment:
 
 
 def cut_of(books: Books, from_s: int | None, until_s: int | None) -> Cut | None:
-    """The whole periods of a stretch of time; None where it has neither beginning nor end."""
+    """The periods that begin in a stretch of time; None where it has neither beginning nor end.
+
+    Raises:
+        BadInput: it ends before it begins.
+    """
     if from_s is None and until_s is None:
         return None
     period_s = books.schedule.period_s
     first_s = books.schedule.first_period_start_s if from_s is None else from_s
     last_s = books.now_s() if until_s is None else until_s
+    if first_s > last_s:
+        raise BadInput(field="from", rule="is not after `to`, or now where there is none")
     return Cut(from_s=-(-first_s // period_s) * period_s, until_s=-(-last_s // period_s) * period_s)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from api.jobs.community import Community
 from api.jobs.market.accounts import AccountsDesk
 from api.jobs.market.books import Books
+from api.jobs.market.news import MarketNews
 from api.jobs.market.periods import PeriodsDesk
 from api.jobs.market.provisional import ProvisionalBooks
 from api.jobs.market.statements import StatementsDesk
@@ -22,6 +23,7 @@ class MarketDesks:
     periods: PeriodsDesk
     accounts: AccountsDesk
     statements: StatementsDesk
+    news: MarketNews  # Told while `market_desks` is open.
 
 
 @asynccontextmanager
@@ -29,7 +31,9 @@ async def market_desks(community: Community) -> AsyncIterator[MarketDesks]:
     """The desks of a community, whose books are closed in the end."""
     books = Books(community)
     try:
-        yield desks_of(books)
+        desks = desks_of(books)
+        async with desks.news:
+            yield desks
     finally:
         books.close()
 
@@ -45,4 +49,5 @@ def desks_of(books: Books) -> MarketDesks:
         periods=periods,
         accounts=AccountsDesk(books, statements),
         statements=statements,
+        news=MarketNews(books, periods),
     )

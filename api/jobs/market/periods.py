@@ -6,7 +6,7 @@ from dataclasses import replace
 from api.errors import NotFound
 from api.jobs.following import Told
 from api.jobs.market.books import Books, state_of_run
-from api.jobs.market.views import PeriodState, PeriodView, RunView
+from api.jobs.market.views import PeriodState, PeriodView, RunView, Standing
 from api.jobs.meter_book import heard_through_s
 from ledger.history import MarketHistory, Run
 from ledger.units import from_unix_s, to_unix_s
@@ -39,18 +39,26 @@ class PeriodsDesk:
 
     def states(self, periods: Iterable[int]) -> dict[int, PeriodState]:
         """Where these periods are: by their last runs, else by what has been heard of them."""
+        standings = self.standings(periods)
+        return {period_start_s: each.state for period_start_s, each in standings.items()}
+
+    def standings(self, periods: Iterable[int]) -> dict[int, Standing]:
+        """The same with their last runs."""
         wanted, now_s, schedule = list(periods), self._books.now_s(), self._books.schedule
 
-        def question(told: Told) -> dict[int, PeriodState]:
-            last = ((each, _last_run(told.market, each)) for each in wanted)
+        def question(told: Told) -> dict[int, Standing]:
+            last = ((each, _runs(told.market, each)[-1:]) for each in wanted)
             return {
-                period_start_s: state_of_run(run, schedule, now_s)
-                for period_start_s, run in last
-                if run is not None
+                period_start_s: Standing(state=state_of_run(run, schedule, now_s), run=run.run)
+                for period_start_s, runs in last
+                for run in runs
             }
 
-        states = self._books.ask(question)
-        return states | self._due_or_open([each for each in wanted if each not in states])
+        standings = self._books.ask(question)
+        rest = self._due_or_open([each for each in wanted if each not in standings])
+        for period_start_s, state in rest.items():
+            standings[period_start_s] = Standing(state=state, run=None)
+        return standings
 
     def _due_or_open(self, periods: list[int]) -> dict[int, PeriodState]:
         if not periods:
@@ -109,11 +117,6 @@ def _runs(history: MarketHistory, period_start_s: int) -> list[Run]:
     while (run := history.runs.get((period_start_s, len(runs)))) is not None:
         runs.append(run)
     return runs
-
-
-def _last_run(history: MarketHistory, period_start_s: int) -> Run | None:
-    runs = _runs(history, period_start_s)
-    return runs[-1] if runs else None
 
 
 def _run_view(run: Run, state: PeriodState) -> RunView:

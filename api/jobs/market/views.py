@@ -25,6 +25,14 @@ class PeriodState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a period has come."""
+
+    state: PeriodState
+    run: int | None  # Its last one.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One community figure, and whether so many stand behind it that strangers may see it."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from api.jobs.following import Told
 from api.jobs.market.books import Books, Shown
 from api.jobs.market.cells import WindowCells, cells_of
 from api.jobs.market.periods import PeriodsDesk
@@ -61,6 +62,19 @@ class WindowsDesk:
         from_s = max(from_s, schedule.first_period_start_s)
         first_s = -(-from_s // schedule.window_s) * schedule.window_s
         return self.windows(first_s, min(until_s, first_s + limit * schedule.window_s))
+
+    def settled_stretch(self) -> tuple[int, int]:
+        """From the first period's start to the end of the last one that is final."""
+
+        def question(told: Told) -> tuple[int, int]:
+            first_s, period_s = (
+                self._books.schedule.first_period_start_s,
+                self._books.schedule.period_s,
+            )
+            final = sum(run == 0 for _, run in told.market.final_order)
+            return first_s, first_s + final * period_s
+
+        return self._books.ask(question)
 
     def _figures(self, periods: list[int], *, settled_only: bool) -> Iterator[_Figures]:
         shown = self._books.shown(periods)
