@@ -13,7 +13,7 @@ BAR_GAP: Final = 2
 HEIGHT: Final = 100
 SMALLEST_TOP_WH: Final = 100
 LABELS_MAX: Final = 6
-STEPS: Final = (1, 2, 5)
+STEPS: Final = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)  # Tenths of a power of ten.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +82,13 @@ class Panel:
 
 
 def top_of(*rows: Sequence[Bar]) -> int:
-    """A round upper end for all of them: 1, 2 or 5 with zeros."""
+    """A round upper end for all of them."""
     highest_wh = max(
         (sum(part.energy_wh for part in bar.parts) for bars in rows for bar in bars), default=0
     )
-    power = 1
+    scale = 1
     while True:
         for step in STEPS:
-            if step * power >= max(highest_wh, SMALLEST_TOP_WH):
-                return step * power
-        power *= 10
+            if step * scale >= max(highest_wh, SMALLEST_TOP_WH):
+                return step * scale
+        scale *= 10

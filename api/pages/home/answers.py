@@ -38,6 +38,11 @@ def answer_of(energy: Energy, wording: Wording) -> list[Sentence]:
     return [("home.answer.none", {"when": when})]
 
 
+def answer_of_newcomer(account: AccountId) -> list[Sentence]:
+    """What to do with an account that has no meter yet."""
+    return [("home.answer.new", {"account": str(account)})]
+
+
 def answer_of_office(account: AccountId) -> list[Sentence]:
     """What the two accounts without meters are for."""
     keys = {SUPPLIER: "home.answer.supplier", GRID_OPERATOR: "home.answer.grid_operator"}

@@ -9,6 +9,7 @@ from api.jobs.market.views import Span, Sums, WindowLine
 from api.pages.bars import Bar, Panel, Part, top_of
 from api.pages.home.stretches import Stretch, View
 from api.pages.home.wording import Wording
+from api.pages.words import digits_of
 from ledger.units import from_unix_s
 from ledger.words import WindowPrice
 
@@ -64,6 +65,27 @@ class Energy:
     def is_known(self) -> bool:
         """Whether anything was measured in it."""
         return self.sums.windows > 0
+
+    @property
+    def digits(self) -> int:
+        """Digits behind the point in the table's columns of money."""
+        figures = [self.sums, *(row.figures for row in self.rows if row.figures is not None)]
+        return digits_of(nano for each in figures for nano in (each.amount_nano, each.saved_nano))
+
+    @property
+    def sum_digits(self) -> int:
+        """Digits behind the point where the sums stand alone."""
+        sums = self.sums
+        return digits_of(
+            (
+                sums.sold_nano,
+                sums.to_grid_nano,
+                sums.bought_nano,
+                sums.from_grid_nano,
+                sums.amount_nano,
+                sums.grid_only_nano,
+            )
+        )
 
     @property
     def unknown(self) -> int:

@@ -6,21 +6,30 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from api.jobs.community import Community
-from api.jobs.market.desks import MarketDesks
 from api.jobs.market.views import AccountView
-from api.pages.home.addresses import Address
-from api.pages.home.answers import Sentence, answer_of, answer_of_office, caption_of, lede_of
+from api.jobs.people.applications import Application, Person
+from api.jobs.people.pairings import Pairing, PairingState
+from api.pages.home.addresses import Address as Where
+from api.pages.home.answers import (
+    Sentence,
+    answer_of,
+    answer_of_newcomer,
+    answer_of_office,
+    caption_of,
+    lede_of,
+)
 from api.pages.home.energy import Energy, energy_of_day, energy_of_spans, is_any_known
-from api.pages.home.money import Lasting, Safe, lasting_of, safe_of
+from api.pages.home.money import Lasting, LimitsLine, Safe, lasting_of, limits_of, safe_of
 from api.pages.home.statements import StatementItem, statements_of
 from api.pages.home.stretches import Stretch, View, clamped
 from api.pages.home.wording import Wording
 from api.pages.words import Words
-from ledger.chain.market_values import MarketTariff
+from api.service import Service
+from ledger.keccak import checksum_address
 from ledger.statement_reads_store import RunKey
-from ledger.units import FIRST_MEMBER, AccountId, from_unix_s, to_unix_s
+from ledger.units import FIRST_MEMBER, AccountId, Address, from_unix_s, to_unix_s
 
+PAIRINGS_SHOWN: Final = 50
 DAYS_LOOKED_BACK: Final = 31  # For the last day of which something is known.
 
 
@@ -49,11 +58,12 @@ class HomePage:
 
     accounts: tuple[Link, ...]
     account: AccountView
-    address: Address
+    address: Where
+    is_member: bool  # Accounts 0 and 1 have neither meters nor limits.
     answer: list[Sentence]
     lede: list[Sentence]
     name: str  # Of the stretch that is shown.
-    energy: Energy | None  # None for the accounts that have no meters.
+    energy: Energy | None  # None where there is nothing yet, and of accounts 0 and 1.
     caption: list[Sentence]
     views: tuple[Link, ...]
     before: Link | None
@@ -63,23 +73,34 @@ class HomePage:
     statements: tuple[StatementItem, ...]
     older: str | None
     latest: str | None  # Back to the first page of them.
+    limits: list[LimitsLine]
     lasting: Lasting
     safe: Safe
     withdrawal_delay: str
     paid_at: datetime  # If a withdrawal were asked for now.
     now: datetime
     is_external: bool
+    person: Person
+    pairings: tuple[Pairing, ...]  # Devices that are not meters yet, or were refused.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinPage:
+    """What somebody without an account sees."""
+
+    address: str
+    latest: Application | None
 
 
 class HomeDesk:
     """Puts the page together. Its method waits: call it in a thread."""
 
-    def __init__(
-        self, community: Community, desks: MarketDesks, tariff: MarketTariff, words: Words
-    ) -> None:
+    def __init__(self, service: Service, words: Words) -> None:
+        community = service.community
         self._community = community
-        self._desks = desks
-        self._tariff = tariff
+        self._desks = service.books
+        self._people = service.people
+        self._market = service.market
         self._wording = Wording(words=words)
         self._now = community.clock.now()
 
@@ -88,18 +109,21 @@ class HomeDesk:
         members = [account for account in accounts if account >= FIRST_MEMBER]
         number = asked.account if asked.account is not None else (members or accounts)[0]
         account = self._desks.accounts.account(number)
-        address = Address(account=number)
+        address = Where(account=number)
         first_day, today = self._days()
         stretch = self._stretch(asked, number, today)
-        has_meters = number >= FIRST_MEMBER
-        energy = self._energy(number, stretch) if has_meters else None
         statements, older = statements_of(self._desks, number, asked.before, self._wording)
+        is_member = number >= FIRST_MEMBER
+        has_energy = is_member and bool(account.meters or statements)
+        energy = self._energy(number, stretch) if has_energy else None
         delay_s = self._community.rules.withdrawal_delay_s
+        tariff = self._market.view().tariff
         return HomePage(
             accounts=tuple(self._link(each, address, number) for each in accounts),
             account=account,
             address=address,
-            answer=answer_of(energy, self._wording) if energy else answer_of_office(number),
+            is_member=is_member,
+            answer=self._answer(number, energy),
             lede=lede_of(energy, self._wording) if energy else [],
             name=self._wording.name_of(stretch),
             energy=energy,
@@ -112,17 +136,38 @@ class HomeDesk:
             statements=statements,
             older=None if older is None else address.statements(older),
             latest=address.statements() if asked.before else None,
+            limits=limits_of(account, self._desks.books.schedule, to_unix_s(self._now)),
             lasting=lasting_of(account),
             safe=safe_of(
                 account,
-                grid_export_per_kwh=self._tariff.grid_export_per_kwh,
-                grid_import_per_kwh=self._tariff.grid_import_per_kwh,
+                grid_export_per_kwh=tariff.grid_export_per_kwh,
+                grid_import_per_kwh=tariff.grid_import_per_kwh,
             ),
             withdrawal_delay=self._wording.duration(delay_s),
             paid_at=self._now + timedelta(seconds=delay_s),
             now=self._now,
             is_external=self._community.rules.residual.value == "external",
+            person=self._people.names.person(number),
+            pairings=self._pairings(account),
         )
+
+    def join_page(self, address: Address) -> JoinPage:
+        """The page of somebody who has no account."""
+        found, _ = self._people.joining.page(address=address, limit=1, before=None)
+        return JoinPage(address=checksum_address(address), latest=found[0] if found else None)
+
+    def _pairings(self, account: AccountView) -> tuple[Pairing, ...]:
+        found, _ = self._people.pairing.page(owner=account.owner, limit=PAIRINGS_SHOWN, before=None)
+        return tuple(
+            each
+            for each in found
+            if each.wish.account == account.account and each.state is not PairingState.REGISTERED
+        )
+
+    def _answer(self, account: AccountId, energy: Energy | None) -> list[Sentence]:
+        if energy is not None:
+            return answer_of(energy, self._wording)
+        return answer_of_newcomer(account) if account >= FIRST_MEMBER else answer_of_office(account)
 
     def _days(self) -> tuple[date, date]:
         """The first day that there can be something of, and today."""
@@ -157,21 +202,21 @@ class HomeDesk:
         spans = spans_in(account, stretch.first_day, stretch.end_day, self._zone)
         return energy_of_spans(stretch, spans, self._wording)
 
-    def _link(self, account: AccountId, address: Address, current: AccountId) -> Link:
+    def _link(self, account: AccountId, address: Where, current: AccountId) -> Link:
         return Link(
             name=self._wording.words("home.account_name", account=str(account)),
             href=address.of(account),
             is_current=account == current,
         )
 
-    def _view(self, view: View, stretch: Stretch, address: Address) -> Link:
+    def _view(self, view: View, stretch: Stretch, address: Where) -> Link:
         """The same time, seen from nearer or from farther."""
         wider = Stretch.around(view, stretch.first_day, self._zone)
         name = self._wording.words(f"home.view.{view}")
         return Link(name=name, href=address.to(wider), is_current=view is stretch.view)
 
     def _beside(
-        self, stretch: Stretch, address: Address, first_day: date, last_day: date
+        self, stretch: Stretch, address: Where, first_day: date, last_day: date
     ) -> Link | None:
         """A stretch beside the one that is shown, if there can be something in it."""
         if stretch.end_day <= first_day or stretch.first_day > last_day:

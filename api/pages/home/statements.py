@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from api.jobs.community import Community
 from api.jobs.market.desks import MarketDesks
 from api.jobs.market.views import StatementLine
-from api.jobs.people.names import Names
 from api.pages.home.addresses import StatementAddress
 from api.pages.home.answers import Sentence
 from api.pages.home.wording import Wording
+from api.pages.words import digits_of
+from api.service import Service
 from ledger.bills import window_bill
 from ledger.keccak import checksum_address
 from ledger.statement_reads_store import RunKey
 from ledger.statements import Statement
-from ledger.units import GRID_OPERATOR, SUPPLIER, AccountId, from_unix_s, to_rfc3339
+from ledger.units import GRID_OPERATOR, SUPPLIER, AccountId, Address, from_unix_s, to_rfc3339
 from ledger.words import StatementRow, WindowPrice
 
 SHOWN: Final = 8
@@ -61,6 +61,7 @@ class StatementRowView:
 class People:
     """Who a statement is of and among whom: names, as far as their owners agreed."""
 
+    owner: Address | None
     own: str | None
     others: tuple[str, ...]
 
@@ -95,6 +96,17 @@ class StatementPage:
     def moved_nano(self) -> int:
         """What all runs of the period moved together."""
         return sum(each.moved_nano for each in self.runs)
+
+    @property
+    def digits(self) -> int:
+        """Digits behind the point of all its amounts."""
+        lines = [each.line for each in self.runs]
+        parts = [
+            (each.amount_nano, each.applied_before_nano, each.shortfall_nano) for each in lines
+        ]
+        return digits_of(
+            [each.amount_nano for each in self.rows] + [nano for part in parts for nano in part]
+        )
 
     @property
     def totals(self) -> dict[str, int]:
@@ -133,12 +145,14 @@ def item_of(
     )
 
 
-def named_people(community: Community, account: AccountId) -> People:
-    """An account's own name, and the other members' who agreed to be named."""
-    names = Names(community)
+def people_of(service: Service, account: AccountId) -> People:
+    """Whose an account is, and the names of the other members who agreed to be named."""
+    names = service.people.names
     shown = names.all_names(only_shown=True)
     others = (name for each, name in shown.items() if each not in {account, *OFFICES})
-    return People(own=names.name(account), others=tuple(others))
+    return People(
+        owner=service.market.owner_of(account), own=names.name(account), others=tuple(others)
+    )
 
 
 def statement_page(
@@ -168,7 +182,7 @@ def statement_page(
                 {"money": wording.words.money_nano(abs(moved_nano))},
             )
         ],
-        owner=checksum_address(desks.accounts.owner_of(account)),
+        owner="" if people.owner is None else checksum_address(people.owner),
         owner_name=people.own,
         neighbours=people.others,
         start_at=from_unix_s(period_start_s),

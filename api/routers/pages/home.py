@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse
 from api.deps import ANYONE, STATEMENT_READER, ServiceDep, VisitorDep
 from api.errors import NotAllowed
 from api.guard import SECURITY_HEADERS
+from api.pages.charge.income import host_income
 from api.pages.home.page import Asked, HomeDesk
-from api.pages.home.statements import named_people, statement_page
+from api.pages.home.statements import people_of, statement_page
 from api.pages.home.stretches import DAY_MAX, DAY_MIN, View
 from api.pages.home.wording import Wording
-from api.pages.site import Site, SiteDep
+from api.pages.site import SiteDep
 from api.schemas.fields import InstantIn
-from api.service import Service
 from ledger.statement_reads_store import RunKey
 from ledger.units import ACCOUNTS_MAX, AccountId, to_unix_s
 
@@ -48,9 +48,12 @@ async def get_home(
     """Show a member's energy and money; others what this page is, or how to join."""
     if visitor is None:
         return site.page(request, "home_welcome.html")
+    desk = HomeDesk(service, site.words(request))
+    income = await host_income(service.desk, visitor.address)
     accounts = await run_in_threadpool(service.market.accounts_of, visitor.address)
     if not accounts:
-        return site.page(request, "home_join.html")
+        join = await run_in_threadpool(desk.join_page, visitor.address)
+        return site.page(request, "home_join.html", join=join, income=income)
     if account is not None and account not in accounts:
         raise NotAllowed(rule="only for its owner")
     asked = Asked(
@@ -59,8 +62,8 @@ async def get_home(
         day=day,
         before=None if before is None else _run_key(before),
     )
-    home = await run_in_threadpool(_home_desk(request, site, service).page, asked, accounts)
-    return site.page(request, "home.html", home=home)
+    home = await run_in_threadpool(desk.page, asked, accounts)
+    return site.page(request, "home.html", home=home, income=income)
 
 
 @router.get("/home/statements/{account}/{start}")
@@ -74,7 +77,7 @@ async def get_statement_page(
     run: RunAsked = None,
 ) -> HTMLResponse:
     """Show one statement so that it prints well."""
-    people = await run_in_threadpool(named_people, service.community, account)
+    people = await run_in_threadpool(people_of, service, account)
     page = await run_in_threadpool(
         statement_page,
         service.books,
@@ -92,11 +95,6 @@ def get_verify(request: Request, site: SiteDep) -> HTMLResponse:
     response = site.page(request, "verify.html")
     response.headers[CSP] = SECURITY_HEADERS[CSP] + ANY_NODE
     return response
-
-
-def _home_desk(request: Request, site: Site, service: Service) -> HomeDesk:
-    tariff = service.market.view().tariff
-    return HomeDesk(service.community, service.books, tariff, site.words(request))
 
 
 def _run_key(text: str) -> RunKey:

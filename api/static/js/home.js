@@ -1,25 +1,28 @@
 // The prosumer's page: signs what its forms ask for, and follows it to the chain.
 
+import "./verify-buttons.js";
 import { get, send } from "./api.js";
 import { el } from "./dom.js";
 import { ACTS, BadInput } from "./home-acts.js";
+import { PEOPLE } from "./home-people.js";
 import { market } from "./market.js";
 import { followRelay } from "./relays.js";
 import { ensureSignedIn, showProblem } from "./sign-in.js";
 import { askThrough, Token } from "./token.js";
-import "./verify-buttons.js";
 import { keptWallet, walletInUse } from "./wallet.js";
 import { money, t } from "./words.js";
 
-const SECTIONS = ["warning", "money", "limits", "meters", "statements"];
+const SECTIONS = ["warning", "money", "limits", "meters", "name", "statements"];
+const LOOK_AGAIN_MS = 4_000;
 
-/* What is signed */
+/* What is asked for */
 
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-act]");
   if (form === null) return;
   event.preventDefault();
-  act(form);
+  if (form.dataset.act in PEOPLE) tell(form);
+  else act(form);
 });
 document.addEventListener("click", ({ target }) => {
   const back = target.closest("[data-take-back]");
@@ -27,7 +30,12 @@ document.addEventListener("click", ({ target }) => {
   const tokens = target.closest("[data-tokens]");
   if (tokens !== null) takeTokens(tokens.form);
 });
+document.addEventListener("change", ({ target }) => {
+  if (target.name !== "source") return;
+  target.form.querySelector("[data-device]").hidden = target.value !== "device";
+});
 
+/** Something that the wallet signs. */
 async function act(form, options = {}) {
   await busy(form, async (said) => {
     const connected = await ensureSignedIn();
@@ -40,9 +48,20 @@ async function act(form, options = {}) {
   });
 }
 
+/** Something that the service is told. */
+async function tell(form) {
+  await busy(form, async (said) => {
+    const connected = await ensureSignedIn();
+    if (connected === null) return;
+    const done = await PEOPLE[form.dataset.act](form, { owner: connected.address });
+    if (form.dataset.act === "join") location.reload();
+    else await settled(form.dataset.act, el("div", { class: "notice is-good" }, ...done), said);
+  });
+}
+
 async function takeTokens(form) {
   await busy(form, async (said) => {
-    const relay = await send("POST", "/v1/demo/tokens");
+    const relay = await send("POST", "/v1/demo/tokens", {});
     await followed("tokens", relay, said);
   });
 }
@@ -66,21 +85,30 @@ async function busy(form, work) {
 
 async function followed(name, relay, said) {
   const ended = await followRelay(relay, (now) => said.replaceChildren(stateOf(name, now)));
-  if (ended.state !== "confirmed") return;
+  if (ended.state === "confirmed") await settled(name, stateOf(name, ended), said);
+}
+
+/** Shows the page as it is now, and in it what was done. */
+async function settled(name, message, said) {
   await refresh();
+  const form = name === "tokens" ? "deposit" : name;
   // The form that is there now is another one, as empty of messages as a new page.
-  const own = document.querySelector(`form[data-act="${name === "tokens" ? "deposit" : name}"] [data-said]`);
-  if (own !== null && own !== said) own.replaceChildren(stateOf(name, ended));
+  const fresh = document.querySelector(`form[data-act="${form}"] [data-said]`) ?? said;
+  fresh.replaceChildren(message);
+  fresh.closest("details")?.setAttribute("open", "");
 }
 
 function stateOf(name, relay) {
   const tone = { confirmed: "is-good", failed: "is-bad" }[relay.state] ?? "";
-  const words = t(`js.home.relay.${relay.state}`, { reason: relay.reason || "—" });
-  const done = relay.state === "confirmed" ? [el("p", {}, t(`js.home.done.${name}`))] : [];
-  const where = relay.transaction
-    ? [el("p", { class: "quiet" }, `${t("js.verify.transaction")} `, el("code", {}, relay.transaction))]
-    : [];
-  return el("div", { class: `notice ${tone}`, "data-relay": relay.state }, el("p", {}, words), ...done, ...where);
+  const parts = [t(`js.home.relay.${relay.state}`, { reason: relay.reason || "—" })];
+  if (relay.state === "confirmed") parts.push(t(`js.home.done.${name}`));
+  const where = relay.transaction && [`${t("js.verify.transaction")} `, el("code", {}, relay.transaction)];
+  return el(
+    "div",
+    { class: `notice ${tone}`, "data-relay": relay.state },
+    el("p", {}, parts.join(" ")),
+    where && el("p", { class: "quiet" }, ...where),
+  );
 }
 
 /** What a signature depends on, as it is at this moment. */
@@ -89,17 +117,16 @@ async function accountOf(form) {
   const found = await get(`/v1/accounts/${number}`);
   return {
     number,
-    limitsNonce: String(found.nonces.limits),
-    withdrawalNonce: String(found.nonces.withdrawal),
+    limitsNonce: found.next_nonces.price_limits,
+    withdrawalNonce: found.next_nonces.withdrawal,
     balanceNano: BigInt(found.balance_nano),
   };
 }
 
 /** Takes the parts that may have changed from the page as it is now; the reader stays where they are. */
 async function refresh() {
-  const answer = await fetch(location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = await pageNow();
+  if (fresh === null) return;
   for (const id of SECTIONS) {
     const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
     if (old !== null && next !== null) old.replaceWith(document.adoptNode(next));
@@ -107,6 +134,15 @@ async function refresh() {
   }
   showHeld();
 }
+
+async function pageNow() {
+  const headers = { Accept: "text/html" };
+  const answer = await fetch(location.href, { credentials: "same-origin", headers });
+  if (!answer.ok) return null;
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+/* What is wrong with a field */
 
 function showError(form, { field, message }) {
   const input = form.elements[field];
@@ -125,8 +161,9 @@ function clearErrors(form) {
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
 
-/* What the wallet holds, beside the field that asks for it */
+/* What changes by itself */
 
+/** What the wallet holds, beside the field that asks for it. */
 async function showHeld() {
   const place = document.querySelector("[data-held]");
   if (place === null || keptWallet() === null) return;
@@ -142,4 +179,20 @@ async function showHeld() {
   }
 }
 
+/** Whoever waits to be let in sees when it is decided. */
+async function watchApplication() {
+  const shown = document.getElementById("application")?.dataset.state;
+  if (!["waiting", "accepting"].includes(shown)) return;
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    if (document.hidden) continue;
+    const fresh = await pageNow().catch(() => null);
+    if (fresh !== null && fresh.getElementById("application")?.dataset.state !== shown) {
+      location.reload();
+      return;
+    }
+  }
+}
+
 showHeld();
+watchApplication();

@@ -39,12 +39,13 @@ export class Token {
     return this.#number("allowance(address,address)", owner, spender);
   }
 
-  /** The permit that lets a spender take an amount; null where its allowance suffices. */
-  async permit({ owner, spender, amountMicro, deadline, chainId }) {
+  /** The permit that lets a spender take an amount; null where its allowance suffices, unless asked. */
+  async permit({ owner, spender, amountMicro, deadline, chainId, evenIfAllowed = false }) {
     const neededMicro = BigInt(amountMicro);
     const heldMicro = await this.balanceOf(owner);
     if (heldMicro < neededMicro) throw new FundsMissing({ neededMicro, heldMicro });
-    if ((await this.allowance(owner, spender)) >= neededMicro) return null;
+    const isAllowed = (await this.allowance(owner, spender)) >= neededMicro;
+    if (isAllowed && !evenIfAllowed) return null;
     let domain, nonce;
     try {
       domain = await this.#domain(chainId);

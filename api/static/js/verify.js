@@ -164,7 +164,7 @@ function totalsChecks(statement, settled) {
 }
 
 async function publishedBy(statement, reader, runs) {
-  const hint = (runs ?? []).find((each) => BigInt(each.run) === statement.run)?.proposal_tx;
+  const hint = (runs ?? []).find((each) => BigInt(each.run) === statement.run)?.transactions.propose;
   if (!hint) return null;
   const published = await reader.published(hint);
   const isIt =
@@ -186,7 +186,7 @@ function laneChecks(statement, settled, inputs) {
 async function earlierRuns(statement, reader, runs) {
   let applied_nano = 0n;
   for (let run = 0n; run < statement.run; run += 1n) {
-    const hint = (runs ?? []).find((each) => BigInt(each.run) === run)?.final_tx;
+    const hint = (runs ?? []).find((each) => BigInt(each.run) === run)?.transactions.finalize;
     if (!hint) return []; // Nobody says where to look; the sum with the shortfall is checked.
     const settled = await reader.settlement(hint, statement.period_start_s, run);
     if (settled === null) return [{ field: "applied_before_nano", passed: false, rule: "no_run" }];
