@@ -37,7 +37,10 @@ def simulate_charger(
     list_faults: Annotated[
         bool, typer.Option("--list-faults", help="Say what can go wrong, and stop.")
     ] = False,
-    speed: Annotated[int, typer.Option(help="Run so many times as fast as time.")] = 1,
+    speed: Annotated[
+        int | None,
+        typer.Option(help="Run so many times as fast as time; default: as fast as the service."),
+    ] = None,
     charges: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many charges; default: Ctrl-C.")
     ] = None,
@@ -48,7 +51,8 @@ def simulate_charger(
 
     It connects by OCPP, waits to be started from afar, charges until it is
     stopped or the car is full, and obeys power limits. Then the next car
-    comes. Ctrl-C stops the charges and ends it.
+    comes. Ctrl-C stops the charges and ends it. Its clock shows the time of the
+    service, if that is Wattledger's, and goes as fast.
 
     Examples:
 

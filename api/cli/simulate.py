@@ -6,9 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from api.cli.context import Options, Outcome, data_path
 from api.datadir import DataDir
+from api.driver.desk import fetch_market
+from api.driver.http import Service
 from api.errors import BadInput, NoCommunity
 from api.jobs.community import stored_config
 from api.jobs.create import charger_password
@@ -19,6 +22,7 @@ from charging.simulator.drive import drive
 from charging.simulator.faults import MEANING, Fault, faults_named
 from charging.simulator.ocmf import OcmfSigner
 from charging.simulator.point import ChargePoint
+from ledger.errors import LedgerError
 from ledger.units import to_rfc3339
 
 LAST_WORDS_S: Final = 5  # Real time for telling of charges that end with the program.
@@ -48,7 +52,7 @@ def run_simulator(
     signs: bool,
     key_file: Path | None,
     faults: list[str],
-    speed: int,
+    speed: int | None,
     charges: int | None,
 ) -> Outcome:
     """Plays a charge point until Ctrl-C, or until so many charges are over.
@@ -59,7 +63,7 @@ def run_simulator(
     """
     if battery_wh < 1:
         raise BadInput(field="--battery-wh", rule="at least 1")
-    clock = RunningClock(speed=speed)
+    clock = _clock(url, speed)
     signer = _signer(key_file, signs=signs, serial=charge_point_id)
     note = _noter(clock, shown=not options.as_json)
     point = ChargePoint(
@@ -158,6 +162,17 @@ def _password(options: Options, charge_point_id: str) -> str | None:
     except NoCommunity:
         return None
     return charger_password(stored_config(directory), directory.keys(), charge_point_id)
+
+
+def _clock(url: str, speed: int | None) -> RunningClock:
+    """A clock at the service's time and speed, where it tells them; a stated speed wins."""
+    parts = urlsplit(url)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    try:
+        told = fetch_market(Service(f"{scheme}://{parts.netloc}")).clock
+    except LedgerError:  # Another kind of central system; whether it is one is seen in a moment.
+        return RunningClock(speed=1 if speed is None else speed)
+    return RunningClock(speed=told.speed if speed is None else speed, start_at=told.now())
 
 
 def _noter(clock: RunningClock, *, shown: bool) -> Callable[[str], None]:
