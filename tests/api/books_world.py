@@ -4,12 +4,15 @@ Seven homes. By day five of them feed in, the largest with less than half; at ni
 home has a deposit that does not cover it. The third day's last meter has been heard until six.
 """
 
+import functools
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from api.jobs.community import Community
+import pytest
+
+from api.jobs.community import Community, open_community
 from api.jobs.intake import import_registers
 from api.jobs.settle import SettlementLoop
 from ledger.chain.embedded import EmbeddedChain
@@ -47,15 +50,24 @@ PROFILES: Mapping[str, Profile] = {label: profile(2 + place) for place, label in
 
 
 @contextmanager
-def street(path: Path, **changes: Any) -> Iterator[Community]:
-    """The street, settled as far as it is."""
-    deposits = {UNCOVERED: 500_000}
-    with community_of(path / "data", document(LABELS, deposits=deposits, **changes)) as community:
+def street(factory: pytest.TempPathFactory) -> Iterator[Community]:
+    """The street, settled as far as it is: a copy of its own."""
+    data = factory.mktemp("street") / "data"
+    shutil.copytree(street_once(factory.getbasetemp()), data)
+    with open_community(data) as community:
+        yield community
+
+
+@functools.cache
+def street_once(base: Path) -> Path:
+    """The street's data directory, made once for the test run; nobody may change it."""
+    path = base / "street" / "data"
+    with community_of(path, document(LABELS, deposits={UNCOVERED: 500_000})) as community:
         take(community, PROFILES)
         settle_until(community, START_S + 2 * DAY_S + 4 * HOUR_S)
         correct(community)
         settle_until(community, START_S + 2 * DAY_S + 20 * HOUR_S)
-        yield community
+    return path
 
 
 def settle_until(community: Community, until_s: int) -> None:

@@ -30,7 +30,7 @@ MEMBERS = range(2, 2 + len(LABELS))
 
 @pytest.fixture(scope="module")
 def community(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Community]:
-    with street(tmp_path_factory.mktemp("books")) as community:
+    with street(tmp_path_factory) as community:
         yield community
 
 
@@ -441,7 +441,7 @@ def test_a_table_has_local_time_beside_utc(
 def test_what_is_shown_before_a_day_is_settled_is_what_is_settled_then(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with street(tmp_path_factory.mktemp("later")) as community, world_of(community) as world:
+    with street(tmp_path_factory) as community, world_of(community) as world:
         headers = world.as_(owner_of(world, 2))
         before = windows(world, headers, **{"from": at(48)})
         lines = world.app.state.service.statements.lines(2, START_S + 48 * HOUR_S, 2**40)
