@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+from functools import cached_property
 from pathlib import Path
 
 from api.errors import CommunityExists, NoCommunity, WrongVersion
@@ -210,11 +211,16 @@ class DataDir:
         with storage(self.path):
             has_keystore = self.keystore_path.exists()
             file: KeyFile = (
-                Keystore(self.keystore_path, self.passwords)
+                self._keystore
                 if has_keystore or (encrypted and not self.keys_path.exists())
                 else PlainKeys(self.keys_path, successor=self.keystore_path)
             )
             return KeyRing(file, for_demo=self.is_demo())
+
+    @cached_property
+    def _keystore(self) -> Keystore:
+        """One for all rings: to open it takes a while."""
+        return Keystore(self.keystore_path, self.passwords)
 
     def _check_format(self) -> None:
         found = self._mark().get("format", "unreadable")

@@ -189,11 +189,11 @@ class Keystore:
         return document
 
 
-def sealed(keys: Mapping[str, str], password: str, *, work: int = SCRYPT_N) -> dict[str, Any]:
+def sealed(keys: Mapping[str, str], password: str, *, work: int | None = None) -> dict[str, Any]:
     """A new keystore's JSON.
 
     Args:
-        work: scrypt's cost N.
+        work: scrypt's cost N; leave it out except where a test cannot wait.
     """
     return _Lock.new(password, work=work).sealed(keys)
 
@@ -206,9 +206,9 @@ class _Lock:
     key: bytes = field(repr=False)
 
     @classmethod
-    def new(cls, password: str, *, work: int = SCRYPT_N) -> "_Lock":
+    def new(cls, password: str, *, work: int | None = None) -> "_Lock":
         salt = _text(os.urandom(SALT_BYTES))
-        kdf = {"name": "scrypt", "n": work, "r": SCRYPT_R, "p": SCRYPT_P, "salt": salt}
+        kdf = {"name": "scrypt", "n": work or SCRYPT_N, "r": SCRYPT_R, "p": SCRYPT_P, "salt": salt}
         return cls(kdf, _derived(kdf, password))
 
     @classmethod

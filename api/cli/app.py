@@ -19,7 +19,7 @@ from api.cli.context import (
 )
 from api.cli.driver import charge
 from api.cli.keyring import keys_app
-from api.cli.operation import backup, restore
+from api.cli.operation import backup, doctor, restore
 from api.logs import LogFormat
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
@@ -345,6 +345,7 @@ app.command()(charge)
 app.command("simulate-charger")(simulate_charger)
 app.command()(backup)
 app.command()(restore)
+app.command()(doctor)
 app.add_typer(keys_app, name="keys")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import DataDirOption, JsonOption, finish, options_of
+from api.cli.context import DataDirOption, JsonOption, PasswordFileOption, finish, options_of
 
 
 def backup(
@@ -59,3 +59,26 @@ def restore(
 
     options = options_of(context, data_dir, as_json)
     finish(options, run_restore(options, file, database_url))
+
+
+def doctor(
+    context: typer.Context,
+    data_dir: DataDirOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at everything that a community needs, and say what to do about what is wrong.
+
+    Directory, keys, database, chain, contracts, roles, gas, clock, disk, what is owed to the chain,
+    meters and periods. Changes nothing, and works beside a running service. Exit 1 on problems.
+
+    Examples:
+
+        wattledger doctor
+
+        wattledger doctor --json --password-file /etc/wattledger/password
+    """
+    from api.cli.doctor import run_doctor  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json, password_file)
+    finish(options, run_doctor(options))

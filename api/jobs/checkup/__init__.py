@@ -1,0 +1,1 @@
+"""What `wattledger doctor` looks at, and what it says of it."""
