@@ -72,6 +72,8 @@ class MarketNews:
 
     async def follow(self, last_id: str | None) -> AsyncIterator[tuple[str, MarketEvent]]:
         """Events after the one with this id, with their ids."""
+        while not self._told and not self._ending.is_set():
+            await self._changed.wait()  # For the first look.
         number = self._number_of(last_id)
         latest = self._latest() if number is None else []
         number = self._number if number is None else number
