@@ -115,6 +115,10 @@ class World:
     def member(self) -> Wallet:
         return self.community.keys.wallet(account_key(2))
 
+    @property
+    def other_member(self) -> Wallet:
+        return self.community.keys.wallet(account_key(3))
+
     # Signing in.
 
     def nonce(self) -> str:

@@ -17,6 +17,8 @@ from api.sign_in import TOKEN_S
 from charging.orders import SessionId, TopUp, charger_id_of
 from ledger.keccak import domain_separator
 from ledger.market_messages import PriceLimits
+from ledger.units import AccountId, from_unix_s, to_rfc3339
+from tests.api.community_worlds import START_S
 from tests.api.http_world import World, community_in, problem, world_of
 
 MODULES = [import_module(f"api.routers.{each.name}") for each in iter_modules(routers.__path__)]
@@ -31,6 +33,7 @@ ALL = {
     "host",
     "other_host",
     "member",
+    "other_member",
     "operator",
     "auditor",
     "expired",
@@ -40,6 +43,8 @@ NOT_SIGNED_IN = {"nobody", "expired", "tampered"}
 SIGNED_IN = ALL - NOT_SIGNED_IN
 READERS = {"driver", "host", "auditor"}
 OVERSEERS = {"auditor", "operator"}
+ACCOUNT_READERS = {"member", "operator", "auditor"}
+BOOK_READERS = {"member", "auditor"}
 
 Request = Callable[["Scene"], dict[str, Any]]
 
@@ -54,6 +59,8 @@ class Scene:
         world.change("charge", self.ended, 11_700)
         world.change("close", self.ended)
         self.relay_id = self.relayed()
+        (term,) = world.community.book().terms_of_account(AccountId(2))
+        self.meter_id = term.meter_id  # The member's.
 
     def relayed(self) -> str:
         """Limits of the member's, on their way."""
@@ -92,6 +99,12 @@ def nothing(_scene: Scene) -> dict[str, Any]:
     return {}
 
 
+def no_longer_told(scene: Scene) -> dict[str, Any]:
+    """The market's events have no end, but for the service's own."""
+    scene.world.app.state.service.news.leave()
+    return {}
+
+
 def sign_in(scene: Scene) -> dict[str, Any]:
     # That a login is refused for its message is not a matter of who asks.
     return {"json": {"message": "hello", "signature": "0x"}}
@@ -126,6 +139,18 @@ ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
     ("POST", "/v1/auth/logout"): (SIGNED_IN, nothing),
     ("GET", "/v1/me"): (SIGNED_IN, nothing),
     ("GET", "/v1/market"): (ALL, nothing),
+    ("GET", "/v1/windows"): (ALL, nothing),
+    ("GET", "/v1/periods"): (ALL, nothing),
+    ("GET", "/v1/periods/{start}"): (ALL, nothing),
+    ("GET", "/v1/events"): (ALL, no_longer_told),
+    ("GET", "/v1/open-data/windows.csv"): (ALL, nothing),
+    ("GET", "/v1/open-data/catalog.jsonld"): (ALL, nothing),
+    ("GET", "/v1/accounts/{account}"): (ACCOUNT_READERS, nothing),
+    ("GET", "/v1/accounts/{account}/statements"): (BOOK_READERS, nothing),
+    ("GET", "/v1/accounts/{account}/statements.csv"): (BOOK_READERS, nothing),
+    ("GET", "/v1/accounts/{account}/statements/{start}"): (BOOK_READERS, nothing),
+    ("GET", "/v1/meters/{meter_id}/readings"): (BOOK_READERS, nothing),
+    ("GET", "/v1/audit/bundle"): ({"auditor"}, nothing),
     ("GET", "/v1/chargers"): (ALL, nothing),
     ("GET", "/v1/chargers/{charge_point_id}"): (ALL, nothing),
     ("POST", "/v1/sessions"): (
@@ -249,7 +274,8 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(
         "account": 2,
         "relay_id": scene.relay_id,
         "application_id": 1,
-        "meter_id": "0x" + "3e" * 32,
+        "meter_id": "0x" + scene.meter_id.hex(),
+        "start": to_rfc3339(from_unix_s(START_S)),
     }
     url = path.format(**places)
     for who in sorted(ALL, key=lambda each: (each == "expired", each)):  # It lets time pass.
