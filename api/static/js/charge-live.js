@@ -19,8 +19,9 @@ export function hasEnded(session) {
 
 /** Shows a session in the page's parts, and tells changes to `heard`. */
 export class LiveView {
-  constructor(section, heard, name) {
+  constructor(section, answer, heard, name) {
     this.section = section;
+    this.answer = answer; // The page's first sentence.
     this.heard = heard;
     this.name = name;
     this.session = null;
@@ -35,7 +36,7 @@ export class LiveView {
     this.section.hidden = false;
     const { cost_micro: cost, deposit_micro: deposit, stops_at_micro: limit } = session;
     const begun = session.started_at !== null;
-    this.#put("headline", this.#headline());
+    this.#answer(this.#headline());
     this.#put("energy", begun ? energy(session.energy_wh) : UNKNOWN);
     this.#put("cost", begun ? money(cost) : UNKNOWN);
     this.#put("power", power(session.power_w));
@@ -54,7 +55,7 @@ export class LiveView {
   /** The stream is broken, or back. */
   lose(isLost) {
     this.isLost = isLost;
-    if (this.session !== null) this.#put("headline", this.#headline());
+    if (this.session !== null) this.#answer(this.#headline());
   }
 
   #headline() {
@@ -102,6 +103,10 @@ export class LiveView {
         : this.#headline();
     this.saidState = state;
     this.saidAtMs = nowMs;
+  }
+
+  #answer(text) {
+    if (this.answer.textContent !== text) this.answer.textContent = text;
   }
 
   #put(name, text) {

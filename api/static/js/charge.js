@@ -30,8 +30,10 @@ const form = document.getElementById("order");
 const start = document.getElementById("start");
 const orderSaid = document.getElementById("order-said");
 const liveSaid = document.getElementById("live-said");
+const answer = document.getElementById("answer");
 const view = new LiveView(
   document.getElementById("live"),
+  answer,
   document.getElementById("heard"),
   NAME,
 );
@@ -199,11 +201,13 @@ function attend(session) {
     onLost: (isLost) => view.lose(isLost),
     onProblem: (problem) => streamEnded(session, problem),
   });
-  document.getElementById("live").scrollIntoView({ block: "start" });
+  globalThis.scrollTo({ top: 0 });
 }
 
 function show(session) {
   if (hasEnded(session)) return showOutcome(session);
+  const before = view.session?.deposit_micro;
+  if (before !== undefined && before !== session.deposit_micro) liveSaid.replaceChildren();
   view.show(session);
   const isRunning = ["opening", "open", "charging"].includes(session.state);
   document.getElementById("stop").hidden = !isRunning;
@@ -232,7 +236,7 @@ function showOutcome(session) {
   const put = (name, text) => {
     outcome.querySelector(`[data-outcome="${name}"]`).textContent = text;
   };
-  put("headline", headline);
+  answer.textContent = headline;
   put("says", says);
   const hash = session.transactions.close;
   put("transaction", hash ? t("js.charge.end.transaction", { hash }) : "");
@@ -246,7 +250,7 @@ function showOutcome(session) {
   document.getElementById("check").onclick = () => check(session);
   document.getElementById("heard").textContent = headline;
   outcome.hidden = false;
-  document.getElementById("outcome-title").focus();
+  answer.focus();
 }
 
 async function check(session) {

@@ -51,7 +51,10 @@ export async function connect(wallet, chainId) {
 export async function requireChain({ wallet, chainId }) {
   const actual = BigInt(await ask(wallet, "eth_chainId"));
   if (actual !== BigInt(chainId)) {
-    throw new WalletProblem("wrong_chain", { expected: chainId, actual: actual.toString() });
+    throw new WalletProblem("wrong_chain", {
+      expected: String(chainId), // As text: it is a name, and no number to be grouped.
+      actual: actual.toString(),
+    });
   }
 }
 
@@ -83,7 +86,7 @@ export async function signTyped(connected, typed) {
   const { wallet, address } = connected;
   if (BigInt(typed.domain.chainId) !== BigInt(connected.chainId)) {
     throw new WalletProblem("wrong_chain", {
-      expected: connected.chainId,
+      expected: String(connected.chainId),
       actual: String(typed.domain.chainId),
     });
   }
