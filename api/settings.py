@@ -51,3 +51,9 @@ def credentials_path() -> Path | None:
     """Where systemd puts what `LoadCredential=` names, for the service alone."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(directory) if directory else None
+
+
+def notify_address() -> str | None:
+    """The socket at which systemd wants to hear that the service is ready."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    return address.replace("@", "\0", 1) if address else None
