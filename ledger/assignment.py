@@ -110,6 +110,16 @@ class Assignment:
     flows: Mapping[AccountId, Sequence[FlowCell]]  # K cells for each account that has meters.
 
 
+def flows_of_enrolled(
+    flows: Mapping[AccountId, Sequence[FlowCell]], account_count: int
+) -> dict[AccountId, Sequence[FlowCell]]:
+    """The flows that a run is about: a meter of an account that is not there yet counts nothing.
+
+    A registrar may name any account, and an audit looks at runs from before the last one joined.
+    """
+    return {account: cells for account, cells in flows.items() if account < account_count}
+
+
 def debit_max_of(assignment: Assignment, account: int) -> int:
     """The contract's debit cap of an account for this run, in nano."""
     rules = assignment.rules

@@ -12,10 +12,10 @@ from api.jobs.chain_rules import config_on, rules_of
 from api.jobs.evidence import ClaimedRun, Evidence, KnownReading
 from api.jobs.meter_book import book_of_logs
 from api.jobs.planning import account_states, flows_of_book, grid_of
-from ledger.assignment import Assignment, FlowCell, Tariff
+from ledger.assignment import Assignment, FlowCell, Tariff, flows_of_enrolled
 from ledger.chain.market import MarketReader
 from ledger.chain.market_values import MarketConfig
-from ledger.chain.protocol import Chain
+from ledger.chain.protocol import Chain, Log
 from ledger.chain.replay import market_events, read_entries
 from ledger.chain.settlement_token import TokenReader
 from ledger.errors import LedgerError
@@ -58,7 +58,7 @@ def audit(
     book = book_of_logs(registry_logs)
     domain = domain_separator(chain.chain_id, config.registry)
     _check_signatures(report, evidence.readings, book, domain, progress)
-    auditor = _Auditor(chain, evidence, config, book, report, on_run=on_run)
+    auditor = _Auditor(chain, evidence, config, registry_logs, report, on_run=on_run)
     entries = read_entries(chain, evidence.market)
     events = list(market_events(entries))
     for place, event in enumerate(events):
@@ -94,7 +94,7 @@ class _Auditor:
         chain: Chain,
         evidence: Evidence,
         config: MarketConfig,
-        book: MeterBook,
+        registry_logs: Sequence[Log],
         report: AuditReport,
         *,
         on_run: OnRun | None,
@@ -106,7 +106,8 @@ class _Auditor:
         self._config = config
         self._schedule = config.schedule
         self._rules = rules_of(config, evidence.sharing)
-        self._book = book
+        self._registry_logs = registry_logs
+        self._books: dict[int, MeterBook] = {}  # The last one, by how many events it knows.
         self._report = report
         self._history = MarketHistory()
         self._assignments: dict[tuple[int, int], Assignment] = {}
@@ -186,17 +187,25 @@ class _Auditor:
                 at_s=event.timestamp_s,
                 withdrawal_delay_s=self._rules.withdrawal_delay_s,
             ),
-            flows=self._flows(key[0], event.args["cutoffAt"]),
+            flows=flows_of_enrolled(self._flows(key[0], event), self._history.account_count),
         )
 
-    def _flows(self, period_start_s: int, cutoff_at_s: int) -> dict[AccountId, list[FlowCell]]:
+    def _book_before(self, block_number: int) -> MeterBook:
+        """The meters that were known before a block: one that begins in the past came later."""
+        known = bisect_left(self._registry_logs, block_number, key=lambda log: log.block_number)
+        if known not in self._books:
+            self._books = {known: book_of_logs(self._registry_logs[:known])}
+        return self._books[known]
+
+    def _flows(self, period_start_s: int, event: MarketEvent) -> dict[AccountId, list[FlowCell]]:
+        cutoff_at_s: int = event.args["cutoffAt"]
         grid = grid_of(self._schedule, period_start_s)
         end_s = self._schedule.period_end(period_start_s)
         series = {
             meter_id: Series.of(meter_id, _around(known, period_start_s, end_s, cutoff_at_s))
             for meter_id, known in self._readings.items()
         }
-        return flows_of_book(self._book, series, grid)
+        return flows_of_book(self._book_before(event.block_number), series, grid)
 
     def _check_run(self, run: Run) -> None:
         self._report.runs += 1

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from api.jobs.community import Community
-from ledger.assignment import AccountState, Assignment, FlowCell, Tariff
+from ledger.assignment import AccountState, Assignment, FlowCell, Tariff, flows_of_enrolled
 from ledger.history import AccountLimits, MarketHistory
 from ledger.periods import Schedule
 from ledger.units import AccountId, from_unix_s
@@ -69,7 +69,7 @@ def assignment_of(
             at_s=at_s,
             withdrawal_delay_s=community.rules.withdrawal_delay_s,
         ),
-        flows=flows,
+        flows=flows_of_enrolled(flows, history.account_count),
     )
 
 

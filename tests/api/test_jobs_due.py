@@ -6,7 +6,7 @@ import pytest
 
 from api.jobs.community import Community
 from api.jobs.settle import SettlementLoop
-from ledger.chain import registry
+from ledger.chain import market_calls, registry
 from ledger.outbox_states import IntentFailed
 from ledger.units import from_unix_s
 from tests.api.community_worlds import (
@@ -156,3 +156,39 @@ def test_cutoffs_of_runs_and_times_of_intake_never_meet(tmp_path: Path) -> None:
             from_unix_s(START_S),
             from_unix_s(START_S + DAY_S),
         )
+
+
+def begin_meter(community: Community, account: int, *, number: int = 7) -> None:
+    """A meter that the registrar says has been an account's since the first period's start."""
+    data = registry.begin(
+        meter_id=bytes([number]) * 32,
+        key=community.keys.wallet("importer").address,
+        account=account,
+        meter_class=registry.MeterClass.GATEWAY,
+        limit_w=1_000,
+        valid_from_s=START_S,
+    )
+    to = community.contracts.registry
+    community.execute([community.intent(f"begin:{number}", data, to=to, role="registrar")])
+
+
+def test_a_meter_of_an_account_that_nobody_has_counts_for_nothing(tmp_path: Path) -> None:
+    with community_of(tmp_path / "data", document(["buyer", "seller"])) as community:
+        begin_meter(community, 9)
+        take(community, {"buyer": BUYER, "seller": SELLER})
+        assert len(settle_all(community)) == 1
+        assert {account for _, _, account in statements(community)} == {0, 1, 2, 3}
+
+
+def test_who_joins_later_is_in_no_run_from_before(tmp_path: Path) -> None:
+    with community_of(tmp_path / "data", document(["buyer", "seller"])) as community:
+        take(community, {"buyer": BUYER, "seller": SELLER})
+        assert len(settle_all(community)) == 1
+        before = {key: each.rows for key, each in statements(community).items()}
+        market, owner = community.contracts.market, community.keys.wallet("importer").address
+        enrol = market_calls.enrol(4, owner)
+        community.execute([community.intent("enrol:late", enrol, to=market)])
+        # Even of meters that begin in the past nothing was known when the run was proposed.
+        begin_meter(community, 4)
+        begin_meter(community, 3, number=8)
+        assert {key: each.rows for key, each in statements(community).items()} == before

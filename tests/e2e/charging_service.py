@@ -194,7 +194,7 @@ def charging_service(home: Path, chargers: Sequence[Mapping[str, Any]]) -> Itera
         }
     finally:
         community.close()
-    with _served(home) as url:
+    with served_home(home) as url:
         driver = Driver(url=url, **facts)
         driver.sign_in()
         yield driver
@@ -209,7 +209,8 @@ def _until_caught_up(url: str) -> None:
 
 
 @contextmanager
-def _served(home: Path) -> Iterator[str]:
+def served_home(home: Path) -> Iterator[str]:
+    """URL of a data directory that is served as a process, which must not complain."""
     complaints = home.with_suffix(".log")
     with complaints.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(

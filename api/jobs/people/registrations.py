@@ -8,9 +8,13 @@ from api.jobs.people.pairing_store import PairingStore
 from api.jobs.people.pairings import Pairing, PairingState
 from api.jobs.people.patience import Patience
 from ledger.chain import registry
+from ledger.chain.embedded import EmbeddedChain
 from ledger.outbox_store import OutboxStore
 from metering.meters import MeterBook
 from metering.store import Meter
+
+EMBEDDED_TAKES_S: Final = 5  # Real seconds until a registration is in a block, at the most.
+NODE_TAKES_S: Final = 300
 
 
 class Registrations:
@@ -72,6 +76,13 @@ class Registrations:
         return True
 
     def _next_window_s(self) -> int:
-        """Start of the window that comes next; a new meter may begin before its block."""
-        window_s = self._community.market_config.window_s
-        return (self._community.now_s() // window_s + 1) * window_s
+        """Start of the first window that the registration's block will not be in.
+
+        The registry lets a new meter begin in the past, where periods may be settled without it.
+        """
+        community = self._community
+        community.chain.head()  # Nothing is put off while the chain does not answer.
+        is_quick = isinstance(community.chain, EmbeddedChain)
+        margin_s = (EMBEDDED_TAKES_S if is_quick else NODE_TAKES_S) * community.clock.speed
+        window_s = community.market_config.window_s
+        return ((community.now_s() + margin_s) // window_s + 1) * window_s
