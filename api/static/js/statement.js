@@ -145,9 +145,9 @@ export function windowsHash(statement) {
   return hashOf(octetsOf(pricesHash(statement.prices)), octetsOf(totals));
 }
 
-/** The OpenZeppelin standard-tree leaf of `(uint32, uint64, uint32, bytes32, int64, bytes32)`. */
-export function leafOf(statement, rows = rowsHash(statement.rows)) {
-  const encoded = concat(
+/** The six words of a leaf: `(uint32, uint64, uint32, bytes32, int64, bytes32)`. */
+export function leafWords(statement, rows = rowsHash(statement.rows)) {
+  return concat(
     wordOctets(statement.account),
     wordOctets(statement.period_start_s),
     wordOctets(statement.run),
@@ -155,7 +155,11 @@ export function leafOf(statement, rows = rowsHash(statement.rows)) {
     wordOctets(statement.amount_nano),
     octetsOf(statement.salt),
   );
-  return hexOf(keccak256(keccak256(encoded)));
+}
+
+/** The leaf of the OpenZeppelin standard tree. */
+export function leafOf(statement) {
+  return hexOf(keccak256(keccak256(leafWords(statement))));
 }
 
 /** Every node on the way from a leaf to the root: pairs are hashed in sorted order. */

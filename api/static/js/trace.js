@@ -7,6 +7,7 @@ import { concat, hexOf, keccak256, octetsOf } from "./octets.js";
 import {
   amountOf,
   leafOf,
+  leafWords,
   pathOf,
   pricesHash,
   ROW_ENERGIES,
@@ -19,6 +20,8 @@ import {
 
 const ACCOUNTS_TRIED = 8_192n; // As many as a market can have.
 const RUNS_TRIED = 32n;
+const ROWS_HASH_PLACE = 3; // Among the words of a leaf.
+const PATIENCE_MS = 3_000;
 const DIGITS = [..."0123456789"];
 
 /** The number because of which a leaf does not fit: `{field, stated, found}`; null if none does. */
@@ -70,50 +73,71 @@ function valuesFor(statement, place, name, off_nano) {
 
 function alteredName(statement) {
   const rows = rowsHash(statement.rows);
+  const gives = leafWithWord(statement, rows);
   for (let account = 0n; account < ACCOUNTS_TRIED; account += 1n) {
-    if (leafOf({ ...statement, account }, rows) === statement.leaf) {
-      return difference("account", statement.account, account);
-    }
+    if (gives(0, account)) return difference("account", statement.account, account);
   }
   for (let run = 0n; run < RUNS_TRIED; run += 1n) {
-    if (leafOf({ ...statement, run }, rows) === statement.leaf) {
-      return difference("run", statement.run, run);
+    if (gives(2, run)) return difference("run", statement.run, run);
+  }
+  return null;
+}
+
+/** Whether another small number in one of a leaf's six words gives the leaf that the file states. */
+function leafWithWord(statement, rows) {
+  const encoded = leafWords(statement, rows);
+  const leaf = octetsOf(statement.leaf);
+  return (place, number) => {
+    const changed = encoded.slice();
+    new DataView(changed.buffer).setUint32(32 * place + 28, Number(number));
+    return isSame(keccak256(keccak256(changed)), leaf);
+  };
+}
+
+/**
+ * The total because of which the windows' hash is not the chain's.
+ *
+ * Null if no single digit explains it, or none was found while a reader may be kept waiting.
+ */
+export function alteredTotal(statement, windows_hash, patience_ms = PATIENCE_MS) {
+  const ends_at = performance.now() + patience_ms;
+  const prices = octetsOf(pricesHash(statement.prices));
+  const wanted = octetsOf(windows_hash);
+  const octets = concat(
+    ...statement.totals.flatMap(totalWords).map(wordOctets),
+    octetsOf(statement.totals_salt),
+  );
+  // The six totals of a window lie one behind the other, eight bytes each: many are tried.
+  const view = new DataView(octets.buffer);
+  for (const [place, total] of statement.totals.entries()) {
+    if (performance.now() > ends_at) return null;
+    for (const [number, name] of TOTALS.entries()) {
+      const at = 64 * place + 16 + 8 * number;
+      for (const value of withOneDigitChanged(total[name])) {
+        view.setBigUint64(at, value);
+        if (isSame(keccak256(concat(prices, keccak256(octets))), wanted)) {
+          return difference(`totals[${place}].${name}`, total[name], value);
+        }
+      }
+      view.setBigUint64(at, total[name]);
     }
   }
   return null;
 }
 
-/** The total because of which the windows' hash is not the chain's; null if no digit explains it. */
-export function alteredTotal(statement, windows_hash) {
-  const prices = octetsOf(pricesHash(statement.prices));
-  const octets = concat(
-    ...statement.totals.flatMap(totalWords).map(wordOctets),
-    octetsOf(statement.totals_salt),
-  );
-  for (const [place, total] of statement.totals.entries()) {
-    for (const name of TOTALS) {
-      for (const value of withOneDigitChanged(total[name])) {
-        const words = totalWords({ ...total, [name]: value });
-        octets.set(concat(...words.map(wordOctets)), 64 * place);
-        if (hexOf(keccak256(concat(prices, keccak256(octets)))) === windows_hash) {
-          return difference(`totals[${place}].${name}`, total[name], value);
-        }
-      }
-    }
-    octets.set(concat(...totalWords(total).map(wordOctets)), 64 * place);
-  }
-  return null;
+function isSame(one, other) {
+  return one.every((octet, place) => octet === other[place]);
 }
 
 /** Whether another row in one place gives the leaf that the file states. */
 function leafWithRow(statement) {
   const rows = concat(...statement.rows.map((row) => wordOctets(rowWord(row))));
-  const head = concat(...["account", "period_start_s", "run"].map((each) => wordOctets(statement[each])));
-  const tail = concat(wordOctets(statement.amount_nano), octetsOf(statement.salt));
+  const encoded = leafWords(statement, rowsHash(statement.rows));
   return (place, row) => {
     const octets = rows.slice();
     octets.set(wordOctets(rowWord(row)), 32 * place);
-    return hexOf(keccak256(keccak256(concat(head, keccak256(octets), tail)))) === statement.leaf;
+    encoded.set(keccak256(octets), 32 * ROWS_HASH_PLACE);
+    return hexOf(keccak256(keccak256(encoded))) === statement.leaf;
   };
 }
 

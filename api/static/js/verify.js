@@ -115,9 +115,9 @@ async function comparedWith(statement, { reader, market, runs }) {
   const config = await reader.config();
   const windows = BigInt(statement.rows.length);
   checks.push(
-    onChain("window_s", statement.window_s, config.window_s),
-    onChain("rows", windows, config.period_windows),
-    onChain("residual", statement.residual, config.residual),
+    named(onChain("window_s", statement.window_s, config.window_s)),
+    named(onChain("rows", windows, config.period_windows)),
+    named(onChain("residual", statement.residual, config.residual)),
   );
   const { period_start_s, run, transaction } = statement;
   inputs.stored = await reader.commitment(period_start_s, run);
@@ -130,8 +130,11 @@ async function comparedWith(statement, { reader, market, runs }) {
     checks.push(...(await partsOf(statement, reader, settled, runs)));
   }
   checks.push(onChain("commitment", inputs.computed, inputs.stored ?? "0x0"));
-  if (settled !== null) checks.push(...laneChecks(statement, settled, inputs));
-  checks.push(...(await earlierRuns(statement, reader, runs)));
+  const applied_nano = await appliedBefore(statement, reader, runs);
+  if (applied_nano !== null) {
+    checks.push(named(onChain("applied_before_nano", statement.applied_before_nano, applied_nano)));
+  }
+  if (settled !== null) checks.push(...laneChecks(statement, settled, inputs, applied_nano));
   checks.push(...(await meterChecks(statement, reader, config)));
   return { ...tickOf("chain", checks), ...inputs };
 }
@@ -174,25 +177,31 @@ async function publishedBy(statement, reader, runs) {
   return isIt ? published : null;
 }
 
-function laneChecks(statement, settled, inputs) {
+function laneChecks(statement, settled, inputs, applied_nano) {
   const lane_nano = laneOf(settled.deltas, statement.account);
   inputs.lane_nano = lane_nano;
   if (lane_nano === null) return [{ field: "account", passed: false, rule: "not_settled" }];
   const field = "amount_nano − applied_before_nano + shortfall_nano";
-  return [onChain(field, inputs.delta_nano, lane_nano)];
+  const checks = [onChain(field, inputs.delta_nano, lane_nano)];
+  const { amount_nano, applied_before_nano, shortfall_nano, leaf } = statement;
+  if (applied_before_nano === applied_nano && leafOf(statement) === leaf) {
+    // The leaf has the amount and the chain what was applied: what is left is the shortfall.
+    const found = lane_nano - amount_nano + applied_nano;
+    checks.unshift(named(onChain("shortfall_nano", shortfall_nano, found)));
+  }
+  return checks;
 }
 
-/** What earlier runs of the period moved is what the file says was applied before. */
-async function earlierRuns(statement, reader, runs) {
+/** What earlier runs of the period moved on the account; null where nobody says where to look. */
+async function appliedBefore(statement, reader, runs) {
   let applied_nano = 0n;
   for (let run = 0n; run < statement.run; run += 1n) {
     const hint = (runs ?? []).find((each) => BigInt(each.run) === run)?.transactions.finalize;
-    if (!hint) return []; // Nobody says where to look; the sum with the shortfall is checked.
-    const settled = await reader.settlement(hint, statement.period_start_s, run);
-    if (settled === null) return [{ field: "applied_before_nano", passed: false, rule: "no_run" }];
+    const settled = hint ? await reader.settlement(hint, statement.period_start_s, run) : null;
+    if (settled === null) return null; // What is checked then is the sum with the shortfall.
     applied_nano += laneOf(settled.deltas, statement.account) ?? 0n;
   }
-  return [onChain("applied_before_nano", statement.applied_before_nano, applied_nano)];
+  return applied_nano;
 }
 
 async function meterChecks(statement, reader, config) {
@@ -229,6 +238,11 @@ function equal(field, stated, found, source) {
 
 function onChain(field, stated, found) {
   return equal(field, stated, found, "chain");
+}
+
+/** A check that names the one number that is to blame where it fails. */
+function named(check) {
+  return { ...check, isCause: true };
 }
 
 function cause({ field, stated, found }, source) {
