@@ -59,12 +59,20 @@ def cut_of(books: Books, from_s: int | None, until_s: int | None) -> Cut | None:
     """
     if from_s is None and until_s is None:
         return None
-    period_s = books.schedule.period_s
-    first_s = books.schedule.first_period_start_s if from_s is None else from_s
-    last_s = books.now_s() if until_s is None else until_s
+    schedule, now_s = books.schedule, books.now_s()
+    first_s = schedule.first_period_start_s if from_s is None else from_s
+    last_s = now_s if until_s is None else until_s
     if first_s > last_s:
         raise BadInput(field="from", rule="is not after `to`, or now where there is none")
-    return Cut(from_s=-(-first_s // period_s) * period_s, until_s=-(-last_s // period_s) * period_s)
+    begins = schedule.first_period_start_s
+    ends = max(begins, schedule.period_end(schedule.period_start_of(now_s)))
+
+    def start_from(instant_s: int) -> int:
+        """The first start of a period from an instant on, where there are periods."""
+        within_s = min(max(instant_s, begins), ends)
+        return -(-within_s // schedule.period_s) * schedule.period_s
+
+    return Cut(from_s=start_from(first_s), until_s=start_from(last_s))
 
 
 def write_bundle(community: Community, path: Path) -> None:

@@ -18,6 +18,7 @@ from api.jobs.market.views import WindowLine
 from api.jobs.statements import statement_text
 from api.openapi import failures, merged, table_of
 from api.paging import LIMIT_DEFAULT, Cursor, Limit, LongLimit, read_place, write_place
+from api.pieces import streamed
 from api.routers.json_route import JsonRoute
 from api.schemas.books import (
     AccountOut,
@@ -91,7 +92,7 @@ def get_statements_csv(
     zone = ZoneInfo(service.community.config.time_zone)
     lines = _lines(service.statements, account, between)
     name = f"{account}-{_day(between.from_s)}-{_day(between.until_s)}.csv"
-    return StreamingResponse(lines_csv(lines, zone), media_type=MEDIA_TYPE, headers=_attached(name))
+    return streamed(lines_csv(lines, zone), media_type=MEDIA_TYPE, name=name)
 
 
 @router.get(

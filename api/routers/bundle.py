@@ -10,6 +10,7 @@ from api.deps import AUDITOR, ServiceDep
 from api.errors import BadInput, NotAllowed, NotAuthenticated
 from api.jobs.bundle import bundle_pieces, cut_of
 from api.openapi import failures, merged
+from api.pieces import streamed
 from api.routers.json_route import JsonRoute
 from ledger.chain.errors import ChainUnavailable
 from ledger.units import to_unix_s
@@ -53,8 +54,5 @@ def get_bundle(
         None if from_at is None else to_unix_s(from_at),
         None if to_at is None else to_unix_s(to_at),
     )
-    return StreamingResponse(
-        bundle_pieces(books, cut),
-        media_type="application/json",
-        headers={"Content-Disposition": 'attachment; filename="bundle.json"'},
-    )
+    pieces = bundle_pieces(books, cut)
+    return streamed(pieces, media_type="application/json", name="bundle.json")

@@ -15,6 +15,7 @@ from api.jobs.market.windows import WindowsDesk
 from api.open_data import MEDIA_TYPE as CATALOGUE_TYPE
 from api.open_data import catalogue
 from api.openapi import failures, merged, table_of
+from api.pieces import streamed
 from api.routers.json_route import JsonRoute
 from ledger.chain.errors import ChainUnavailable
 
@@ -42,11 +43,8 @@ def get_windows_csv(
         from_s=max(between.from_s, first_s), until_s=max(min(between.until_s, end_s), first_s)
     )
     windows = _windows(service.windows, within)
-    return StreamingResponse(
-        windows_csv(windows, service.community.schedule.window_s),
-        media_type=MEDIA_TYPE,
-        headers={"Content-Disposition": 'attachment; filename="windows.csv"'},
-    )
+    table = windows_csv(windows, service.community.schedule.window_s)
+    return streamed(table, media_type=MEDIA_TYPE, name="windows.csv")
 
 
 @router.get(

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.jobs.community import Community
+from api.paging import write_cursor
+from ledger.units import AccountId
 from tests.api.http_world import World, community_in, world_of
 
 json_values = st.recursive(
@@ -133,6 +135,77 @@ def test_any_path_and_query_are_answered(
         sound(world.client.get(url, params=query, headers=headers))
     for listed in ("/v1/chargers", "/v1/sessions"):
         sound(world.client.get(listed, params=query, headers=headers))
+
+
+INSTANTS = st.sampled_from(
+    [
+        "1970-01-01T00:00:00Z",
+        "2016-06-01T00:00:00Z",
+        "2016-06-01T00:00:00+14:00",
+        "2016-06-02T12:34:56-00:30",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+    ]
+)
+CURSORS = st.one_of(
+    st.integers(0, 10**20).map(lambda number: write_cursor(str(number))),
+    st.tuples(st.integers(0, 10**20), st.integers(0, 10**20)).map(
+        lambda pair: write_cursor(f"{pair[0]}.{pair[1]}")
+    ),
+    st.text(max_size=20).map(write_cursor),
+)
+BOOKS = [
+    "/v1/windows",
+    "/v1/periods",
+    "/v1/periods/{start}",
+    "/v1/accounts/{account}",
+    "/v1/accounts/{account}/statements",
+    "/v1/accounts/{account}/statements.csv",
+    "/v1/accounts/{account}/statements/{start}",
+    "/v1/meters/{meter_id}/readings",
+    "/v1/audit/bundle",
+    "/v1/open-data/windows.csv",
+]
+
+
+PLACES = st.fixed_dictionaries(
+    {
+        "start": st.one_of(INSTANTS, st.text(min_size=1, max_size=30)),
+        "account": st.one_of(st.integers(-1, 5), st.integers(), st.text(min_size=1, max_size=8)),
+        "meter_id": st.one_of(st.none(), st.just("0x" + "77" * 32), st.text(min_size=1)),
+    }
+)
+QUERIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "from": st.one_of(INSTANTS, st.text(max_size=30)),
+        "to": st.one_of(INSTANTS, st.text(max_size=30)),
+        "limit": st.one_of(st.integers(-1, 5_000), st.text(max_size=5)),
+        "cursor": st.one_of(CURSORS, st.text(max_size=30)),
+        "run": st.one_of(st.integers(-1, 2**32), st.text(max_size=5)),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def auditor(world: World) -> dict[str, str]:
+    return world.as_(world.auditor)
+
+
+@pytest.mark.parametrize("path", BOOKS)
+@many
+@given(places=PLACES, query=QUERIES)
+def test_any_question_to_the_books_is_answered(
+    world: World, auditor: dict[str, str], path: str, places: dict[str, Any], query: dict[str, Any]
+) -> None:
+    if places["meter_id"] is None:
+        (term,) = world.community.book().terms_of_account(AccountId(2))
+        places["meter_id"] = "0x" + term.meter_id.hex()
+    quoted = {
+        name: quote(str(each), safe="", errors="surrogatepass") for name, each in places.items()
+    }
+    sound(world.client.get(path.format(**quoted), params=query, headers=auditor))
 
 
 @many
