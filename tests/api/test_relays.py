@@ -1,9 +1,13 @@
 """What people sign is checked, brought to the chain once, and followed to its end."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from api.jobs.community import open_community
+from api.jobs.people.relaying import Relaying
 from ledger.chain import market_calls, settlement_token
 from ledger.chain.abi import encode_call
 from ledger.chain.wallet import new_wallet
@@ -13,6 +17,7 @@ from tests.api.http_world import problem
 from tests.api.people_world import Json, PeopleWorld, at_once, hex_of, malleable, people_world
 
 TOKEN = 1_000_000
+ARTIFACTS = Path(__file__).parents[1] / "chain" / "artifacts"
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +329,41 @@ def test_withdrawals_that_the_market_would_refuse_are_refused_at_once(world: Peo
     ]
     for body, status, code in cases:
         problem(world.post("/accounts/3/withdrawals", body), status, code)
+
+
+# Wallets that are contracts, and directories that are older.
+
+
+def test_a_contract_signs_for_its_account_as_the_market_takes_it(world: PeopleWorld) -> None:
+    key, community = new_wallet(), world.community
+    artifact = json.loads((ARTIFACTS / "ContractWallet.json").read_text())
+    code = bytes.fromhex(artifact["bytecode"].removeprefix("0x")) + bytes(12) + key.address
+    (made,) = community.execute([community.intent("wallet", code, to=None, role="owner")])
+    assert made.inclusion is not None
+    assert made.inclusion.contract_address is not None
+    account = world.market.account_count()
+    enrol = market_calls.enrol(account, made.inclusion.contract_address)
+    to = community.contracts.market
+    community.execute([community.intent("enrol:wallet", enrol, to=to)])
+    other = world.limits_body(account, new_wallet())
+    problem(world.put_limits(other, account), 422, "bad_signature")
+    good = world.limits_body(account, key, min_sell_per_kwh=123_000)
+    assert world.put_limits(good, account).status_code == 202
+    world.relay()
+    assert world.market.limits_of(account)[-1].min_sell_per_kwh == 123_000
+
+
+def test_a_directory_without_the_relays_key_is_given_one_when_it_is_served(tmp_path: Path) -> None:
+    with people_world(tmp_path) as world:
+        path = world.community.directory.path
+    file = path / "keys.json"
+    keys = json.loads(file.read_text())
+    del keys["relay"]
+    file.write_text(json.dumps(keys))
+    with open_community(path) as community:
+        Relaying(community, [])
+        assert "relay" in community.keys
+    assert json.loads(file.read_text()).keys() == keys.keys() | {"relay"}
 
 
 # Two at the same time.

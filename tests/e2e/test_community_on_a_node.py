@@ -14,6 +14,7 @@ import pytest
 from api.config import read_config
 from api.datadir import DataDir
 from api.jobs.community import ROLES, SIGNERS, open_community
+from api.jobs.people.relaying import Relaying
 from tests.chain.anvil import CHAIN_ID, anvil, free_port, url_of
 from tests.e2e.command_line import Cli
 from tests.e2e.registers import GRID_IMPORT, LOCAL, expected_of, home, instant, line, write
@@ -153,6 +154,19 @@ def check_money(street: Street) -> None:
     assert expected.traded_wh > 0
 
 
+def check_gas(street: Street) -> None:
+    """Nobody gave the address that relays any gas money: the service says so until it has some."""
+    with open_community(street.data) as community:
+        relaying = Relaying(community, [])
+        relaying.round()
+        assert relaying.problems() == ["relay: its address needs gas: funds_missing"]
+        address = "0x" + community.keys.wallet("relay").address.hex()
+        ask(street.url, "anvil_setBalance", address, hex(ETHER_WEI))
+        again = Relaying(community, [])
+        again.round()
+        assert again.problems() == []
+
+
 def check_files(cli: Cli, street: Street, out: Path) -> None:
     """Every statement verifies over the endpoint alone, and so does a bundle."""
     for account in range(4):
@@ -186,6 +200,7 @@ def test_a_community_without_disputes_settles_over_a_node(
     assert (again.code, again.document["settled"]) == (0, [])
     check_money(street)
     check_files(cli, street, tmp_path / "out")
+    check_gas(street)
 
 
 def test_proposals_wait_for_their_dispute_period_on_a_node(
