@@ -67,6 +67,8 @@ class Words:
             "group": symbols["group"],
             "minus": symbols["minusSign"],
             "money": [before, after],
+            "day_format": self("frame.day_format"),
+            "instant_format": self("frame.instant_format"),
             "sentences": sentences,
         }
 

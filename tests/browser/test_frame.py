@@ -1,9 +1,27 @@
 """What all pages have in common, as a browser shows it."""
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
 import pytest
 
+from api.pages.catalogue import LANGUAGES
+from api.pages.words import Words
+from ledger.units import to_rfc3339
 from tests.browser.conftest import Visit
 from tests.browser.looking import axe, fits, shoot
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+AMOUNTS = [0, 1, -1, 999_999, 1_000_000, 12_500_000, -203_600, 1_234_567_890_123, 2**63 - 1]
+ENERGIES = [0, 1, 12, 999, 1_000, 6_200, -1_234, 12_345_678]
+INSTANTS = [
+    datetime(2016, 6, 1, 12, 30, tzinfo=UTC),
+    datetime(2016, 12, 31, 23, 30, tzinfo=UTC),
+    datetime(2016, 3, 27, 1, tzinfo=UTC),
+]
 
 
 def test_a_language_is_chosen_once_and_kept(visit: Visit) -> None:
@@ -30,3 +48,29 @@ def test_a_page_that_is_not_there_says_so_in_the_frame(visit: Visit, dark: bool)
     axe(page)
     fits(page)
     shoot(page, f"problem-{'dark' if dark else 'light'}")
+
+
+def test_scripts_write_figures_as_the_service_does(visit: Visit) -> None:
+    """The same digits, signs and gaps in what is rendered here and what is rendered there."""
+    for tag in ("en", "fr"):
+        page = visit(language=tag).page("/nothing")
+        said = Words(language=LANGUAGES[tag], zone=ZoneInfo("Europe/Berlin"), currency="EUR")
+        for amount in AMOUNTS:
+            assert told(page, "money", str(amount)) == said.money_micro(amount)
+            assert told(page, "moneyNano", str(amount)) == said.money_nano(amount)
+            assert told(page, "price", str(amount)) == said.price(amount)
+        for number in ENERGIES:
+            assert told(page, "energy", number) == said.energy(number)
+            assert told(page, "kwh", number) == said.kwh(number)
+            assert told(page, "power", number) == said.power(number)
+            assert told(page, "number", number) == said.number(number)
+        for at in INSTANTS:
+            assert told(page, "clock", to_rfc3339(at)) == said.clock(at)
+            assert told(page, "day", to_rfc3339(at)) == said.day(at)
+            assert told(page, "instant", to_rfc3339(at)) == said.instant(at)
+
+
+def told(page: "Page", name: str, argument: str | int) -> str:
+    call = "([name, argument]) => import('/static/js/words.js').then((it) => it[name](argument))"
+    said: str = page.evaluate(call, [name, argument])
+    return said

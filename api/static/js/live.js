@@ -6,13 +6,14 @@ const ALOUD_MS = 60_000;
 const WITHOUT_EVENTS_MS = 30_000;
 
 /**
- * Follows the service's events.
+ * Follows the service's events. To be called before anything is drawn into the part.
  *
  * @param id       of the part; whoever replaces it keeps the id
  * @param events   names of server-sent events after which it is fetched again
  * @param redrawn  is told when it has been replaced
  */
 export function keepLive(id, events, redrawn) {
+  let asServed = document.getElementById(id).cloneNode(true);
   let waits = false;
   let last = performance.now();
   let aloudAt = performance.now();
@@ -22,9 +23,11 @@ export function keepLive(id, events, redrawn) {
     last = performance.now();
     const part = document.getElementById(id);
     const next = await fetched(id);
-    if (part === null || next === null || isUsed(part)) return;
+    if (part === null || next === null || next.isEqualNode(asServed) || isUsed(part)) return;
+    asServed = next.cloneNode(true);
     keepOpen(part, next);
-    if (performance.now() - aloudAt < ALOUD_MS) keepStatus(part, next);
+    keep("[data-keep]", part, next);
+    if (performance.now() - aloudAt < ALOUD_MS) keep("[role=status]", part, next);
     else aloudAt = performance.now();
     part.replaceWith(next);
     redrawn(next);
@@ -67,8 +70,8 @@ function keepOpen(part, next) {
   });
 }
 
-/** The live region goes on saying what it said: only a change is read aloud. */
-function keepStatus(part, next) {
-  const status = part.querySelector("[role=status]");
-  if (status) next.querySelector("[role=status]")?.replaceWith(status);
+/** What is wired stays itself; a live region goes on saying what it said. */
+function keep(selector, part, next) {
+  const before = part.querySelector(selector);
+  if (before) next.querySelector(selector)?.replaceWith(before);
 }

@@ -5,7 +5,7 @@ import { drawFlow } from "./flow.js";
 import { keepLive } from "./live.js";
 import { energy, t } from "./words.js";
 
-const EVENTS = ["window", "period", "market"];
+const EVENTS = ["window", "period"];
 
 function draw(part) {
   const { windows, flows } = JSON.parse(part.querySelector("#now-data").textContent);
@@ -38,6 +38,7 @@ function draw(part) {
 }
 
 const live = () => document.getElementById("live");
+if (live().dataset.live === "on") keepLive("live", EVENTS, draw);
 draw(live());
 
 let width = innerWidth;
@@ -50,4 +51,3 @@ addEventListener("resize", () => {
 for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
   matchMedia(query).addEventListener("change", () => draw(live()));
 }
-if (live().dataset.live === "on") keepLive("live", EVENTS, draw);

@@ -78,25 +78,34 @@ export function power(w) {
 
 /** The time of day of an RFC 3339 instant or a Date, local. */
 export function clock(at, { seconds = false } = {}) {
-  return shown(at, { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) });
+  return patterned(at, seconds ? "HH:mm:ss" : "HH:mm");
 }
 
 /** Day and time of day, local. */
 export function instant(at) {
-  return shown(at, {
-    day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
-  });
+  return patterned(at, given.instant_format);
 }
 
-/** The local day. */
+/** The local day, with its weekday. */
 export function day(at) {
-  return shown(at, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  return patterned(at, given.day_format);
 }
 
-function shown(at, parts) {
+/** A pattern of CLDR, as far as the catalogues use them. */
+function patterned(at, pattern) {
   if (at === null || at === undefined) return UNKNOWN;
-  const format = { timeZone: zone, hourCycle: "h23", ...parts };
-  return new Intl.DateTimeFormat(given.locale, format).format(new Date(at));
+  const named = (month) => Object.fromEntries(
+    new Intl.DateTimeFormat(given.locale, {
+      timeZone: zone, hourCycle: "h23", weekday: "long", day: "numeric", month, year: "numeric",
+      hour: "2-digit", minute: "2-digit", second: "2-digit",
+    }).formatToParts(new Date(at)).map(({ type, value }) => [type, value]),
+  );
+  const parts = named(pattern.includes("MMMM") ? "long" : "short");
+  const field = {
+    EEEE: "weekday", d: "day", MMMM: "month", MMM: "month", y: "year",
+    HH: "hour", mm: "minute", ss: "second",
+  };
+  return pattern.replace(/EEEE|MMMM|MMM|HH|mm|ss|d|y/g, (token) => parts[field[token]]);
 }
 
 function priced(amount, digits) {
