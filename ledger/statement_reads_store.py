@@ -3,12 +3,12 @@
 A statement is found by its whole key, so a page costs the same in a store of thousands of periods.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, Integer, column, select, values
+from sqlalchemy import BigInteger, Engine, Integer, RowMapping, column, select, values
 from sqlmodel import SQLModel
 
 from ledger.settlement_store import StoredRun, StoredStatement, stored_run, stored_statement
@@ -53,15 +53,15 @@ class StatementReads:
         return {(each.period_start_s, each.run): each for each in found}
 
     def statements(self, account: int, keys: Iterable[RunKey]) -> dict[RunKey, StoredStatement]:
-        """One account's statements of these runs, as far as they are there."""
+        """One account's statements of these runs, as far as they are there with their rows."""
         found = (stored_statement(row) for row in self._rows_of(_STATEMENT, keys, account=account))
-        return {(each.period_start_s, each.run): each for each in found}
+        return {(each.period_start_s, each.run): each for each in found if each.result.rows}
 
     def amounts(self, account: int, keys: Iterable[RunKey]) -> dict[RunKey, StatementAmounts]:
         """The same without rows, which are most of it."""
         names = ("period_start_s", "run", "amount_nano", "applied_before_nano", "shortfall_nano")
         rows = self._rows_of(_STATEMENT, keys, account=account, names=names)
-        found = (StatementAmounts(**row) for row in rows)
+        found = (StatementAmounts(**dict(row)) for row in rows)
         return {(each.period_start_s, each.run): each for each in found}
 
     def claims(self, key: RunKey) -> list[StatementClaim]:
@@ -107,7 +107,7 @@ class StatementReads:
         *,
         account: int | None = None,
         names: Sequence[str] | None = None,
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Iterator[RowMapping]:
         wanted = iter(keys)
         columns = table.c if names is None else [table.c[name] for name in names]
         while chunk := list(islice(wanted, KEYS_PER_QUERY)):

@@ -1,6 +1,6 @@
 """`python -m tests.bench [--full] [NAME …]`: what it costs, and what the plain way costs beside it.
 
-Names: clearing, readings, settlement, gas, ocpp; all of them without any. Rates depend on the
+Names: clearing, readings, settlement, statements, gas, ocpp; all of them without any. Rates depend on the
 machine: compare the ratios. Nothing is judged here.
 """
 
@@ -9,7 +9,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from tests.bench import bench_clearing, bench_gas, bench_ocpp, bench_readings, bench_settlement
+from tests.bench import (
+    bench_clearing,
+    bench_gas,
+    bench_ocpp,
+    bench_readings,
+    bench_settlement,
+    bench_statements,
+)
 
 FULL_READINGS = 1_000_000  # The size that the target is stated for: some three minutes.
 
@@ -28,6 +35,7 @@ def main() -> None:
         "clearing": bench_clearing.main,
         "readings": partial(bench_readings.main, readings),
         "settlement": bench_settlement.main,
+        "statements": bench_statements.main,
         "gas": bench_gas.main,
         "ocpp": partial(bench_ocpp.main, *chargers),
     }

@@ -117,44 +117,59 @@ class StatementsDesk:
         Args:
             settled_only: leaves out what is not final.
         """
-        books, now_s = self._books, self._books.now_s()
-        periods = list(books.periods_of(from_s, until_s))
+        periods, now_s = list(self._books.periods_of(from_s, until_s)), self._books.now_s()
+        found = self._settled(account, periods, final_only=settled_only)
+        if not settled_only:
+            found |= self._unsettled(account, [each for each in periods if each not in found])
+        return [
+            line
+            for period_start_s in sorted(found)
+            for line in self._lines(account, period_start_s, found[period_start_s])
+            if from_s <= line.start_s < until_s and line.start_s <= now_s
+        ]
+
+    def _settled(
+        self, account: int, periods: Iterable[int], *, final_only: bool
+    ) -> dict[int, _Windows | None]:
+        """What runs say of these periods; None where the account's rows are not there any more."""
+        books = self._books
         shown = books.shown(periods)
-        if settled_only:
+        if final_only:
             shown = {at: each for at, each in shown.items() if each.state is PeriodState.FINAL}
         stored = books.stored(shown.values())
         rows = books.reads.statements(account, [shown[each].key for each in stored])
-        rest = [] if settled_only else [each for each in periods if each not in stored]
-        provisional, states = self._provisional.of(rest), self._periods.states(rest)
-        lines: list[WindowLine] = []
-        for period_start_s in periods:
-            end_s = books.schedule.period_end(period_start_s)
-            if period_start_s in provisional:
-                found = provisional[period_start_s]
-                if account < len(found.row_words):
-                    windows = _Windows(
-                        run=None,
-                        state=states[period_start_s],
-                        rows=found.rows_of(account),
-                        prices=found.prices,
-                        totals=found.totals,
-                        heard_through_s=found.heard_of_account_s.get(AccountId(account), end_s),
-                    )
-                    lines += self._lines(account, period_start_s, windows)
-            elif period_start_s in stored and shown[period_start_s].key in rows:
-                run, own = stored[period_start_s], shown[period_start_s]
-                windows = _Windows(
+        found: dict[int, _Windows | None] = {}
+        for period_start_s, run in stored.items():
+            own = rows.get(shown[period_start_s].key)
+            found[period_start_s] = None
+            if own is not None and own.result.rows:
+                found[period_start_s] = _Windows(
                     run=run.run,
-                    state=own.state,
-                    rows=rows[own.key].result.rows,
+                    state=shown[period_start_s].state,
+                    rows=own.result.rows,
                     prices=run.prices,
                     totals=run.totals,
-                    heard_through_s=end_s,
+                    heard_through_s=books.schedule.period_end(period_start_s),
                 )
-                lines += self._lines(account, period_start_s, windows)
-        return [
-            line for line in lines if from_s <= line.start_s < until_s and line.start_s <= now_s
-        ]
+        return found
+
+    def _unsettled(self, account: int, periods: Sequence[int]) -> dict[int, _Windows | None]:
+        """What readings so far say of these periods; none of an account that was not there."""
+        provisional, states = self._provisional.of(periods), self._periods.states(periods)
+        return {
+            period_start_s: _Windows(
+                run=None,
+                state=states[period_start_s],
+                rows=found.rows_of(account),
+                prices=found.prices,
+                totals=found.totals,
+                heard_through_s=found.heard_of_account_s.get(
+                    AccountId(account), self._books.schedule.period_end(period_start_s)
+                ),
+            )
+            for period_start_s, found in provisional.items()
+            if account < len(found.row_words)
+        }
 
     @staticmethod
     def sums(lines: Iterable[WindowLine]) -> Sums:
