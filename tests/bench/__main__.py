@@ -1,7 +1,7 @@
 """`python -m tests.bench [--full] [NAME …]`: what it costs, and what the plain way costs beside it.
 
-Names: clearing, readings, settlement, statements, gas, ocpp; all of them without any. Rates depend on the
-machine: compare the ratios. Nothing is judged here.
+Names: clearing, readings, settlement, statements, gas, ocpp; all of them without any. Rates depend
+on the machine: compare the ratios. Nothing is judged here.
 """
 
 import argparse
