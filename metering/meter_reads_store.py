@@ -53,6 +53,8 @@ class MeterReads:
         self, meter_id: MeterId, intervals: Sequence[Interval], *, after: Place, limit: int
     ) -> list[KeptReading]:
         """Versions of a meter's readings within any of the intervals, after a place in order."""
+        if not intervals:
+            return []
         taken_s, version = READING.c.taken_s, READING.c.version
         number = select(METER.c.number).where(METER.c.meter_id == meter_id).scalar_subquery()
         query = (
@@ -64,8 +66,6 @@ class MeterReads:
             .order_by(taken_s, version)
             .limit(limit)
         )
-        if not intervals:
-            return []
         with self._engine.begin() as connection:
             return [_kept(meter_id, row) for row in connection.execute(query)]
 
