@@ -268,6 +268,7 @@ def test_a_name_is_shown_to_others_only_by_its_owners_consent(
     client, own = world.web.client, world.web.as_(newcomer)
     assert client.put(path, json=body, headers=own).json() == body
     assert client.get(path, headers=own).json() == body
+    assert world.get(f"/accounts/{account}", world.web.operator).json()["name"] == "A. Weber"
     assert names.names_shown(account) == "A. Weber"
     for who in (world.member(), world.web.operator):
         problem(client.put(path, json=body, headers=world.web.as_(who)), 403, "not_allowed")

@@ -11,6 +11,7 @@ from api.jobs.market.books import Books
 from api.jobs.market.cover import DAY_S, DAYS_LOOKED_AT, outlook_of
 from api.jobs.market.statements import StatementsDesk
 from api.jobs.market.views import AccountView, LimitsView, MeterView, PeriodState, WindowLine
+from api.jobs.people.names import Names
 from ledger.chain.market import MarketReader
 from ledger.history import AccountLimits, MarketHistory
 from ledger.units import (
@@ -57,6 +58,7 @@ class AccountsDesk:
     def __init__(self, books: Books, statements: StatementsDesk) -> None:
         self._books = books
         self._statements = statements
+        self._names = Names(books.community)
 
     def sight_of(self, meter_id: MeterId, owner: Address) -> MeterSight:
         """What an owner of accounts may see of a meter: from its first register to its last.
@@ -119,7 +121,7 @@ class AccountsDesk:
         return AccountView(
             account=AccountId(account),
             owner=on_chain.owner,
-            name=self._name_of(account),
+            name=self._names.name(AccountId(account)),
             balance_nano=on_chain.balance_nano,
             pending_nano=on_chain.pending_nano,
             unsettled_nano=unsettled_nano,
@@ -149,11 +151,6 @@ class AccountsDesk:
         community = self._books.community
         reader = MarketReader(community.chain, community.contracts.market)
         return reader.limits_nonce(account) + 1, reader.withdrawal_nonce(account) + 1
-
-    def _name_of(self, account: int) -> str | None:
-        config = self._books.community.config
-        known = [config.supplier, config.grid_operator, *config.accounts]
-        return known[account].name if account < len(known) else None
 
     def _meters_of(self, book: MeterBook, account: int, now_s: int) -> tuple[MeterView, ...]:
         terms = [
