@@ -1,7 +1,7 @@
 """`python -m tests.bench [--full] [NAME …]`: what it costs, and what the plain way costs beside it.
 
-Names: clearing, readings, settlement, statements, gas, ocpp; all of them without any. Rates depend
-on the machine: compare the ratios. Nothing is judged here.
+Names: clearing, readings, ingest, settlement, statements, gas, ocpp; all of them without any. Rates
+depend on the machine: compare the ratios. Nothing is judged here.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from functools import partial
 from tests.bench import (
     bench_clearing,
     bench_gas,
+    bench_ingest,
     bench_ocpp,
     bench_readings,
     bench_settlement,
@@ -30,10 +31,12 @@ def main() -> None:
     )
     options = parser.parse_args()
     readings = FULL_READINGS if options.full else bench_readings.READINGS
+    ingested = bench_ingest.FULL if options.full else bench_ingest.READINGS
     chargers = bench_ocpp.FULL if options.full else bench_ocpp.USUAL
     benches: dict[str, Callable[[], None]] = {
         "clearing": bench_clearing.main,
         "readings": partial(bench_readings.main, readings),
+        "ingest": partial(bench_ingest.main, ingested),
         "settlement": bench_settlement.main,
         "statements": bench_statements.main,
         "gas": bench_gas.main,

@@ -53,14 +53,12 @@ class Desk:
             if not answered.done():  # Whoever asked may have given up.
                 answered.set_result(outcome)
 
+        def answer(outcome: Outcome) -> None:
+            loop.call_soon_threadsafe(settle, outcome)
+
+        waiting = Waiting(body=body, accepted_at_s=self._now_s(), answer=answer)
         self._held_bytes += len(body)
-        self._intake.put(
-            Waiting(
-                body=body,
-                accepted_at_s=self._now_s(),
-                answer=lambda outcome: loop.call_soon_threadsafe(settle, outcome),
-            )
-        )
+        self._intake.put(waiting)
         outcome = await answered
         if isinstance(outcome, LedgerError):
             raise outcome
