@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from charging.desk import SessionState
 from charging.orders import ChargeOrder, ChargeRecord, ChargerId, SessionId
-from charging.sessions import ChargeSession, Evidence, PaidCharge, id_token_of
+from charging.sessions import ChargeSession, Evidence, PaidCharge
 from charging.tariffs import ChargeTariff
 from ledger.units import Address, Hash32
 
@@ -31,6 +31,7 @@ _SAME: Final = (  # Columns that a session has under the same name and in the sa
     "ended_s",
     "record_signature",
     "metered",
+    "id_token",
 )
 
 
@@ -197,7 +198,7 @@ def session_values(session: ChargeSession) -> dict[str, Any]:
         "created_s": session.created_s,
         "deposit_micro": str(session.deposit_micro),
         "opened_s": session.opened_s,
-        "id_token": id_token_of(session.session_id),
+        "id_token": session.id_token,
         "transaction_no": session.transaction_no,
         "start_asked_s": session.start_asked_s,
         "stop_asked_s": session.stop_asked_s,

@@ -1,13 +1,13 @@
 """One charge between deposit and refund, as a value, and the rules by which it moves on."""
 
 import re
+import secrets
 from base64 import b32encode
 from dataclasses import dataclass
 from typing import Final
 
 from charging.desk import ENDED, SessionState
 from charging.orders import ChargeOrder, ChargeRecord, SessionId
-from ledger.keccak import keccak256
 from ledger.units import Address, Hash32
 
 OPENING_EARLY_S: Final = 300  # A charge may begin so long before its opening (the contract's rule).
@@ -24,6 +24,8 @@ TELLS_WITHIN_S: Final = 60  # Connected anew, a charger has told by then what ha
 STOP_ASKED: Final = "asked by driver or host"
 TOKEN_CHARS: Final = 20  # OCPP 1.6: an idTag has at most 20 characters.
 
+ERASED: Final = "erased"  # Kind of an evidence that was there, and is not any more.
+
 RUNNING: Final = frozenset({SessionState.OPENING, SessionState.OPEN, SessionState.CHARGING})
 LIVE: Final = frozenset(SessionState) - ENDED
 
@@ -32,7 +34,7 @@ LIVE: Final = frozenset(SessionState) - ENDED
 class Evidence:
     """What a record was made from, for the receipt."""
 
-    kind: str  # `ocmf`, `meter_values`, `none`.
+    kind: str  # `ocmf`, `meter_values`, `none`, `erased`.
     hash: Hash32
     text: str  # The signed record, or the canonical JSON of the values used.
     verified: bool
@@ -83,11 +85,12 @@ class ChargeSession:
     open_tx: Hash32 | None = None
     close_tx: Hash32 | None = None
     metered: bool = False  # The market has the readings of its charge.
+    id_token: str = ""  # What the charger calls the driver; made when it is stored.
 
     @property
-    def id_token(self) -> str:
-        """What the charger calls the driver: 20 characters, the same in any case."""
-        return id_token_of(self.session_id)
+    def is_erased(self) -> bool:
+        """Whether how it went was erased."""
+        return self.evidence is not None and self.evidence.kind == ERASED
 
     @property
     def charge_ends_s(self) -> int:
@@ -105,6 +108,6 @@ class PaidCharge:
     paid_micro: int
 
 
-def id_token_of(session_id: SessionId) -> str:
-    """A session's token; it tells nothing about the driver."""
-    return b32encode(keccak256(b"token" + session_id)).decode()[:TOKEN_CHARS]
+def new_id_token() -> str:
+    """A token of 20 characters, the same in any case. Nobody can make it of what is public."""
+    return b32encode(secrets.token_bytes(TOKEN_CHARS)).decode()[:TOKEN_CHARS]

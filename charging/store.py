@@ -1,6 +1,7 @@
 """Sessions in the database, with what their drivers signed and what proved them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from charging.session_rows_store import (
     session_of,
     session_values,
 )
-from charging.sessions import LIVE, ChargeSession, PaidCharge
+from charging.sessions import LIVE, ChargeSession, PaidCharge, new_id_token
 from ledger.units import Address, Hash32
 
 __all__ = ["ChargingStore", "Connection", "Engine", "PointState", "Transaction"]
@@ -64,11 +65,12 @@ class ChargingStore:
     # Sessions.
 
     def add_session(self, connection: Connection, session: ChargeSession) -> ChargeSession:
-        """Stores a new session; raises nothing if it is there already, and gives what is there."""
+        """Stores a new session under a new token; one that is there already stays as it is."""
         known = self.session(connection, session.session_id)
         if known is not None:
             return known
-        connection.execute(insert(SESSION).values(**session_values(session)))
+        named = replace(session, id_token=new_id_token())
+        connection.execute(insert(SESSION).values(**session_values(named)))
         stored = self.session(connection, session.session_id)
         if stored is None:
             raise LookupError(session.session_id)

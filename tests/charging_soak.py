@@ -27,7 +27,7 @@ from api.charge_point_transport import websocket_options
 from api.routers import ocpp
 from charging.desk import ENDED, SessionState, SessionView
 from charging.orders import ChargeOrder, SessionId, charger_id_of
-from charging.sessions import LIVE, id_token_of
+from charging.sessions import LIVE
 from charging.simulator.errors import CentralUnreachable, PointRefused
 from charging.simulator.faults import Fault
 from charging.simulator.ocmf import OcmfSigner
@@ -199,7 +199,7 @@ class Soak:
             if await self._placed(driver, order):
                 await self._charge(point, session_id, faults)
                 await self._ended(session_id)
-                charged_wh = self._charged_wh(point, session_id, faults)
+                charged_wh = await self._charged_wh(point, session_id, faults)
                 self.ordered.append(
                     Ordered(
                         session_id=session_id,
@@ -326,14 +326,15 @@ class Soak:
                 await self.world.runtime.desk.stop(session_id)
         self._step = 10 * SECOND
 
-    def _charged_wh(
+    async def _charged_wh(
         self, point: ChargePoint, session_id: SessionId, faults: frozenset[Fault]
     ) -> int:
         """What the simulated meter counted; of one that restarts, what flowed."""
         if Fault.METER_RESET in faults:
             connector = point.connector()
             return 1 + (BATTERY_WS - (connector.wanted_ws or 0)) // S_PER_HOUR
-        token = id_token_of(session_id)
+        view = await self.world.runtime.desk.view(session_id)
+        token = (await self.world.session(view)).id_token
         charges = [each for each in point.transactions if each.id_token.upper() == token]
         return sum(charge.energy_wh for charge in charges)
 

@@ -24,7 +24,6 @@ from charging.points import (
     TransactionStarted,
     TransactionUpdated,
 )
-from charging.sessions import id_token_of
 from ledger.chain.wallet import Wallet
 from tests.api.test_charging_faults import cost_of
 from tests.charging_world import (
@@ -66,7 +65,7 @@ class Charge:
             view = await world.until(session_id, SessionState.OPEN, SessionState.CHARGING)
         if not self.messages:
             self.clock.pass_s(30)
-            self.messages = self._messages(id_token_of(session_id))
+            self.messages = self._messages((await world.session(view)).id_token)
         while self.heard < len(self.messages):
             if self.heard == 3:
                 await self._top_up(world, view)

@@ -1,13 +1,22 @@
 """A charge from deposit to refund, over the real store, journal and chain."""
 
 import asyncio
+import re
+from dataclasses import replace
 from pathlib import Path
 
-from charging.desk import SessionState
+import pytest
+from sqlalchemy import Connection, delete
+
+from charging.desk import SessionFilter, SessionState
+from charging.orders import SessionId
+from charging.store import SESSION, ChargingStore
 from charging.tariffs import ChargeTariff, cost_micro_down
 from ledger.chain.escrow import EscrowReader
+from ledger.units import to_unix_s
 from tests.charging_world import (
     DEPOSIT,
+    POINT,
     REGISTER_WH,
     TARIFF,
     WALLET_MICRO,
@@ -43,8 +52,51 @@ def test_a_driver_pays_for_the_kwh_and_gets_the_rest_back(tmp_path: Path) -> Non
             receipt = await world.runtime.desk.receipt(view.session_id)
             assert receipt["energy_wh"] == 10_123
             assert receipt["paid_micro"] == str(cost)
+            income = await world.runtime.desk.income_of(view.host)
+            assert {each.charge_point_id for each in income.chargers} == {POINT}
+            assert [each.sessions for each in income.chargers if each.paid_micro] == [1]
+            assert (income.energy_wh, income.paid_micro) == (10_123, cost)
+            assert (income.credit_micro, income.claimable_micro) == (cost, 0)
+            later = SessionFilter(created_from_s=to_unix_s(view.created_at) + 1)
+            assert (await world.runtime.desk.income_of(view.host, later)).paid_micro == 0
+            assert (await world.runtime.desk.income_of(driver.address)).chargers == ()
 
     asyncio.run(run())
+
+
+def test_what_a_charger_calls_a_driver_cannot_be_made_of_anything_public(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with charging_world(tmp_path / "street") as world:
+            driver = await world.driver()
+            order = world.order(driver)
+            signed = order, world.sign(driver, order), world.permit(driver, order.deposit_micro)
+            view, _ = await world.runtime.desk.place(*signed)
+            token = (await world.session(view)).id_token
+            assert re.fullmatch("[A-Z2-7]{20}", token)
+            # The same order again keeps it: the charger may have heard it.
+            await world.runtime.desk.place(*signed)
+            assert (await world.session(view)).id_token == token
+            store = world.runtime.desk._store
+            with pytest.raises(Undone):
+                store.run(lambda open_: again_elsewhere(store, open_, view.session_id, token))
+
+    asyncio.run(run())
+
+
+class Undone(Exception):
+    """Nothing of the transaction is kept."""
+
+
+def again_elsewhere(
+    store: ChargingStore, connection: Connection, session_id: SessionId, token: str
+) -> None:
+    """The very same session, stored where it was never heard of, has another token."""
+    known = store.session(connection, session_id)
+    assert known is not None
+    connection.execute(delete(SESSION).where(SESSION.c.session_id == session_id))
+    stored = store.add_session(connection, replace(known, id_token=""))
+    assert stored.id_token not in {"", token}
+    raise Undone
 
 
 def test_near_the_end_of_its_deposit_a_charge_is_limited_before_it_is_stopped(

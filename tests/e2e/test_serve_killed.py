@@ -23,7 +23,6 @@ from api.jobs.community import Community, open_community
 from api.jobs.create import create_community
 from api.jobs.evidence import evidence_of
 from charging.orders import ChargeOrder, charger_id_of
-from charging.sessions import id_token_of
 from charging.simulator.point import ChargePoint
 from charging.store import ChargingStore
 from charging.tariffs import ChargeTariff
@@ -268,7 +267,7 @@ def check(street: Street) -> None:
             assert each.paid_micro is not None
             assert each.record is not None
             assert each.deposit_micro == each.paid_micro + (each.refunded_micro or 0)
-            assert each.record.energy_wh <= charged_wh[id_token_of(each.session_id)]
+            assert each.record.energy_wh <= charged_wh[each.id_token]
             paid_micro += each.paid_micro
         contracts = community.contracts
         token = settlement_token.TokenReader(community.chain, contracts.token)
@@ -284,8 +283,7 @@ def check(street: Street) -> None:
         report = audit(community.chain, evidence_of(community), progress=quiet)
         assert report.discrepancies == []
     same = sum(
-        each.record is not None
-        and each.record.energy_wh == charged_wh[id_token_of(each.session_id)]
+        each.record is not None and each.record.energy_wh == charged_wh[each.id_token]
         for each in sessions
     )
     print(f"{street.kills} kills, {len(sessions)} sessions, {same} billed to the last Wh")

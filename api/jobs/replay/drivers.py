@@ -17,7 +17,6 @@ from api.keys import demo_secret
 from api.loops import Loop, LoopState
 from charging.desk import ChargingDesk, Permit
 from charging.orders import ChargeOrder, charger_id_of
-from charging.sessions import id_token_of
 from ledger.chain.settlement_token import TokenReader
 from ledger.chain.wallet import Wallet
 from ledger.errors import LedgerError
@@ -27,6 +26,7 @@ from ledger.units import from_unix_s, to_unix_s
 VALID_S: Final = 600  # Real seconds.
 LOOKS_EVERY_S: Final = 5.0  # Real seconds.
 NONCE_BITS: Final = 256
+CONNECTOR: Final = 1  # A demo's charge points have one each.
 log = logging.getLogger(__name__)
 
 
@@ -86,7 +86,7 @@ class Drivers:
         amount_micro = deposit_micro(stay.energy_wh)
         await asyncio.to_thread(self._purse.fill, wallet.address, amount_micro)
         now_at = self._clock.now()
-        charger = self._book.require(charger_id_of(stay.charge_point_id, 1))
+        charger = self._book.require(charger_id_of(stay.charge_point_id, CONNECTOR))
         order = ChargeOrder(
             driver=wallet.address,
             charger_id=charger.charger_id,
@@ -99,16 +99,17 @@ class Drivers:
         separator = domain_separator(community.config.chain.chain_id, community.contracts.escrow)
         session_id = order.session_id(separator)
         permit = await asyncio.to_thread(self._permit, wallet, amount_micro)
-        token = id_token_of(session_id)
         leaves_at = from_unix_s(stay.plugout_s)
         self._garage.expect(
-            token, Car(battery_wh=stay.energy_wh, leaves_at=leaves_at, lingers=timedelta(days=1))
+            stay.charge_point_id,
+            CONNECTOR,
+            Car(battery_wh=stay.energy_wh, leaves_at=leaves_at, lingers=timedelta(days=1)),
         )
         try:
             await self._desk.place(order, wallet.sign_digest(session_id), permit)
             await PointClock(self._clock).sleep_until(leaves_at)
         finally:
-            self._garage.forget(token)
+            self._garage.forget(stay.charge_point_id, CONNECTOR)
 
     def _permit(self, wallet: Wallet, amount_micro: int) -> Permit:
         community = self._community

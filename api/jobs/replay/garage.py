@@ -54,7 +54,7 @@ class Garage:
         self._clock = community.chain_clock
         self._loop = Loop("chargers")
         self._points: dict[str, ChargePoint] = {}
-        self._expected: dict[str, Car] = {}  # By the token that the charge is started with.
+        self._expected: dict[tuple[str, int], Car] = {}  # By charge point and connector.
         self._lives: list[asyncio.Task[None]] = []
 
     def state(self) -> LoopState:
@@ -70,13 +70,13 @@ class Garage:
         connector = point.connector()
         return connector.transaction is None and connector.awaited is None and not connector.plugged
 
-    def expect(self, id_token: str, car: Car) -> None:
-        """Says which car comes when this token starts a charge."""
-        self._expected[id_token] = car
+    def expect(self, charge_point_id: str, connector_id: int, car: Car) -> None:
+        """Says which car comes when a charge is started there."""
+        self._expected[charge_point_id, connector_id] = car
 
-    def forget(self, id_token: str) -> None:
+    def forget(self, charge_point_id: str, connector_id: int) -> None:
         """It will not come any more."""
-        self._expected.pop(id_token, None)
+        self._expected.pop((charge_point_id, connector_id), None)
 
     def open(self) -> None:
         """Switches all on."""
@@ -141,8 +141,8 @@ class Garage:
         while True:
             await point.wait_until(lambda: connector.awaited is not None, None)
             if connector.awaited is not None:
-                token = connector.awaited.id_token
-                car = self._expected.pop(token, None) or self._visitor(token)
+                expected = self._expected.pop((point.charge_point_id, place), None)
+                car = expected or self._visitor(connector.awaited.id_token)
                 await stay(
                     point,
                     place,
