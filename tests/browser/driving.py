@@ -46,11 +46,12 @@ def sign(page: "Page") -> None:
 
 
 def until_charging(page: "Page") -> None:
-    """Waits until the car has taken energy."""
-    page.wait_for_function(
-        "() => /[1-9]/.test(document.querySelector('[data-live=energy]').textContent)",
-        timeout=ENDS_WITHIN_MS,
-    )
+    """Waits until the car is seen to take energy."""
+    ends_at = time.monotonic() + ENDS_WITHIN_MS / 1_000
+    energy = page.locator("[data-live=energy]")
+    while not (energy.is_visible() and re.search("[1-9]", energy.inner_text())):
+        assert time.monotonic() < ends_at, page.locator("main").inner_text()
+        page.wait_for_timeout(100)
 
 
 def stop(page: "Page") -> None:

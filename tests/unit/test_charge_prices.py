@@ -135,7 +135,7 @@ def test_a_charger_that_is_offline_or_in_use_cannot_be_used() -> None:
         Availability.AVAILABLE: ("free", True),
         Availability.PREPARING: ("plugged", True),
         Availability.OCCUPIED: ("plugged", True),
-        Availability.FINISHING: ("plugged", True),
+        Availability.FINISHING: ("finishing", False),
         Availability.CHARGING: ("busy", False),
         Availability.SUSPENDED_EV: ("busy", False),
         Availability.SUSPENDED_EVSE: ("busy", False),

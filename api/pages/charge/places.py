@@ -16,7 +16,7 @@ _STATES: Final[Mapping[Availability, str]] = {
     Availability.CHARGING: "busy",
     Availability.SUSPENDED_EV: "busy",
     Availability.SUSPENDED_EVSE: "busy",
-    Availability.FINISHING: "plugged",
+    Availability.FINISHING: "finishing",  # Another car's cable: it may leave at any moment.
     Availability.RESERVED: "reserved",
     Availability.UNAVAILABLE: "unavailable",
     Availability.FAULTED: "faulted",

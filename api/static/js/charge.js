@@ -16,15 +16,23 @@ import { el, showDialog } from "./dom.js";
 import { CHANGED, ensureSignedIn, identity, showProblem, wordsOfProblem } from "./sign-in.js";
 import { money, t } from "./words.js";
 
-const LOOK_AGAIN_MS = 15_000;
+const LOOK_AGAIN_MS = 5_000;
 const ROOT = document.getElementById("charge");
 const POINT = ROOT.dataset.point;
 const CONNECTOR = Number(ROOT.dataset.connector);
 const NAME = ROOT.dataset.name;
 const KEY = `${POINT}/${CONNECTOR}`;
 const LAST = `wattledger.session.${KEY}`;
-const USABLE = new Set(["available", "preparing", "occupied", "finishing"]);
-const STATES = { available: "free", preparing: "plugged", occupied: "plugged", finishing: "plugged" };
+const STATES = {
+  available: "free",
+  preparing: "plugged",
+  occupied: "plugged",
+  finishing: "finishing",
+  reserved: "reserved",
+  unavailable: "unavailable",
+  faulted: "faulted",
+};
+const USABLE = new Set(["free", "plugged"]);
 
 const form = document.getElementById("order");
 const start = document.getElementById("start");
@@ -56,7 +64,7 @@ async function lookAtCharger() {
   if (followed !== null || isAtWork || document.hidden) return;
   const { point, connector } = await chargerNow();
   const state = stateOf(point, connector);
-  isUsable = USABLE.has(connector.state) && state !== "busy" && state !== "offline";
+  isUsable = USABLE.has(state);
   const words = t(`js.charge.state.${state}`);
   const badge = document.querySelector("[data-state]");
   badge.textContent = words;
@@ -74,9 +82,7 @@ async function chargerNow() {
 
 function stateOf(point, connector) {
   if (point.state !== "online") return "offline";
-  if (connector.busy) return "busy";
-  const isOther = ["reserved", "unavailable", "faulted"].includes(connector.state);
-  return STATES[connector.state] ?? (isOther ? connector.state : "busy");
+  return connector.busy ? "busy" : (STATES[connector.state] ?? "busy");
 }
 
 // The deposit.
@@ -219,7 +225,7 @@ async function streamEnded(session, problem) {
   try {
     if (problem) throw problem;
     const now = await get(`/v1/sessions/${session.session_id}`);
-    setTimeout(() => attend(now), LOOK_AGAIN_MS / 5);
+    setTimeout(() => attend(now), LOOK_AGAIN_MS);
   } catch (failure) {
     showProblem(liveSaid, failure);
     if (failure.status === 401) await ensureSignedIn({ reason: t("js.charge.reason") });
