@@ -42,6 +42,7 @@ SUPPLIER_DEBIT_MAX_MICRO = 2**50 // NANO_PER_MICRO
 DEPOSIT_MICRO_MAX = DEPOSIT_BALANCE_NANO_MAX // NANO_PER_MICRO
 CC_BY_4 = "http://publications.europa.eu/resource/authority/licence/CC_BY_4_0"
 UINT32_MAX = 2**32 - 1
+RETENTION_DAYS_MIN = 30  # What is younger may still be revised.
 UINT64_MAX = 2**64 - 1
 FIELD_OF_CODE = {  # What is wrong with rules that no window could be cleared by.
     "tariff_no_margin": "tariff",
@@ -234,6 +235,7 @@ class CommunityConfig(_Section):
     currency: str = Field(default="EUR", max_length=10)
     time_zone: TimeZone = "UTC"  # In which days begin and end, for people.
     open_data_licence: LicenceUrl = CC_BY_4  # Under which the anonymised windows are published.
+    retention_days: int = Field(default=3_650, ge=RETENTION_DAYS_MIN, le=36_500)  # See `forget`.
     chain: ChainSection = ChainSection()
     market: MarketSection
     tariff: TariffSection = TariffSection()

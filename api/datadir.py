@@ -187,6 +187,10 @@ class DataDir:
         with storage(self.path):
             return (self.path / _CONFIG).read_text(encoding="utf-8")
 
+    def rewrite_config(self, config_json: str) -> None:
+        """Changes names in the configuration; everything else is on the chain."""
+        write_private(self.config_path, config_json)
+
     @property
     def keys_path(self) -> Path:
         """Where the keys of a trial are kept."""

@@ -138,6 +138,14 @@ class NotFound(LedgerError):
 
 
 @dataclass(eq=False, kw_only=True)
+class Erased(LedgerError):
+    """It was here, and was erased: on request, or because it was kept long enough."""
+
+    code: ClassVar[str] = "erased"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
 class MethodNotAllowed(LedgerError):
     """There is something at this address, and it does not take this method."""
 

@@ -106,6 +106,14 @@ class KeyRing:
         self._file.write(known)
         self._known = known
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Keeps keys under other names; those that are not here are left out."""
+        known = self._file.read()
+        renamed = {names.get(name, name): secret for name, secret in known.items()}
+        if renamed != known:
+            self._file.write(renamed)
+            self._known = renamed
+
     def _new(self, name: str) -> bytes:
         wallet = demo_wallet_of(name) if self._for_demo else None
         return secrets.token_bytes(32) if wallet is None else demo_secret(wallet)

@@ -66,6 +66,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "tariff_changed": 409,
     "wrong_state": 409,
     "empty_file": 422,
+    "erased": 410,
     "too_large": 413,
     "unsupported_media_type": 415,
     "rate_limited": 429,

@@ -5,6 +5,7 @@ modules, which hand out and take domain values.
 """
 
 import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,25 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _begin_to_write)
     return engine
+
+
+def overwrite_erased(engine: Engine) -> None:
+    """Lets nothing that is erased from now on stay in the file; a server sees to its own."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_connect_to_erase)
+        engine.dispose()
+
+
+def leave_no_trace(engine: Engine) -> None:
+    """Empties the log of what was written: what was erased may still stand in it."""
+    if engine.dialect.name == "sqlite":
+        with closing(sqlite3.connect(engine.url.database or "", isolation_level=None)) as file:
+            file.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _on_connect_to_erase(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA secure_delete=ON")
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:

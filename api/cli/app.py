@@ -19,7 +19,7 @@ from api.cli.context import (
 )
 from api.cli.driver import charge
 from api.cli.keyring import keys_app
-from api.cli.operation import backup, doctor, restore
+from api.cli.operation import backup, doctor, forget, restore
 from api.logs import LogFormat
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
@@ -346,6 +346,7 @@ app.command("simulate-charger")(simulate_charger)
 app.command()(backup)
 app.command()(restore)
 app.command()(doctor)
+app.command()(forget)
 app.add_typer(keys_app, name="keys")
 
 

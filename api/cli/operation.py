@@ -7,6 +7,8 @@ import typer
 
 from api.cli.context import DataDirOption, JsonOption, PasswordFileOption, finish, options_of
 
+RETENTION_DAYS_MIN = 30  # As in the configuration, which takes a while to import.
+
 
 def backup(
     context: typer.Context,
@@ -82,3 +84,51 @@ def doctor(
 
     options = options_of(context, data_dir, as_json, password_file)
     finish(options, run_doctor(options))
+
+
+def forget(
+    context: typer.Context,
+    account: Annotated[int | None, typer.Argument(min=2, help="A member's account.")] = None,
+    application: Annotated[
+        int | None, typer.Option(min=1, help="An application to join, by its number.")
+    ] = None,
+    driver: Annotated[str | None, typer.Option(help="A driver's address.")] = None,
+    older_than: Annotated[
+        int | None,
+        typer.Option(
+            min=RETENTION_DAYS_MIN, help="Everybody's readings and evidence older than DAYS."
+        ),
+    ] = None,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="The same for the configuration's retention_days.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDirOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase personal data: on request, or because they were kept long enough.
+
+    Names, contacts, labels and sign-ins go at once; readings, rows of statements once an account
+    has no meter and no balance; evidence of charges once they have ended. The chain holds none of
+    it. The audit names what was erased. Works beside a running service.
+
+    Examples:
+
+        wattledger forget 7
+
+        wattledger forget --driver 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --yes
+
+        wattledger forget --expired --yes
+    """
+    from api.cli.forget import Whom, run_forget  # noqa: PLC0415
+
+    options = options_of(context, data_dir, as_json, password_file)
+    whom = Whom(
+        account=account,
+        application=application,
+        driver=driver,
+        older_than_days=older_than,
+        is_expired=expired,
+    )
+    finish(options, run_forget(options, whom, is_sure=yes))

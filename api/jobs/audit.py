@@ -10,6 +10,7 @@ from api.jobs.audit_charging import Market, audit_charging
 from api.jobs.audit_report import AuditReport, Discrepancy, Progress, run_name
 from api.jobs.chain_rules import config_on, rules_of
 from api.jobs.evidence import ClaimedRun, Evidence, KnownReading
+from api.jobs.forgetting.erasures_store import Erasure
 from api.jobs.meter_book import book_of_logs
 from api.jobs.planning import account_states, flows_of_book, grid_of
 from ledger.assignment import Assignment, FlowCell, Tariff, flows_of_enrolled
@@ -117,7 +118,7 @@ class _Auditor:
     def apply(self, event: MarketEvent) -> None:
         if self._balances_then is None and event.block_number > self._evidence.balances_at_block:
             self._balances_then = tuple(self._history.balances_nano)
-        if event.name == "Proposed" and self._concerns(event.args["periodStart"]):
+        if event.name == "Proposed" and self._can_derive(event.args["periodStart"]):
             try:
                 self._assign(event)
             except LedgerError as error:  # Readings that no intake would have let in.
@@ -138,6 +139,14 @@ class _Auditor:
         return (from_s is None or from_s <= period_start_s) and (
             until_s is None or period_start_s < until_s
         )
+
+    def _can_derive(self, period_start_s: int) -> bool:
+        """Whether everything that a period was settled from is in the evidence, or should be."""
+        return self._concerns(period_start_s) and not self._erasures_of(period_start_s)
+
+    def _erasures_of(self, period_start_s: int) -> list[Erasure]:
+        end_s = self._schedule.period_end(period_start_s)
+        return [each for each in self._evidence.erasures if each.meets(period_start_s, end_s)]
 
     def check_end(self) -> None:
         """Compares balances, custody and the list of runs."""
@@ -209,6 +218,9 @@ class _Auditor:
 
     def _check_run(self, run: Run) -> None:
         self._report.runs += 1
+        if gone := self._erasures_of(run.period_start_s):
+            self._check_erased(run, gone)
+            return
         assignment = self._assignments.pop((run.period_start_s, run.run), None)
         if assignment is None:
             return
@@ -230,6 +242,31 @@ class _Auditor:
         self._compare_with_claim(where, claimed, derived)
         if self._on_run is not None:
             self._on_run(self._report, run, derived)
+
+    def _check_erased(self, run: Run, gone: Sequence[Erasure]) -> None:
+        """What can be said of a run whose readings and rows are not all there any more."""
+        where = run_name(run.period_start_s, run.run)
+        whose = sorted({"all" if each.account is None else str(each.account) for each in gone})
+        self._report.remark(
+            where,
+            f"readings and rows of account {', '.join(whose)} were erased on request or by age: "
+            "the published deltas were compared, amounts and prices were not derived again",
+        )
+        self._compare_published(where, run)
+
+    def _compare_published(self, where: str, run: Run) -> None:
+        report = self._report
+        report.compare(where, "published deltas' root", deltas_root(run.deltas), run.deltas_root)
+        report.compare(where, "sum of published deltas", sum(run.deltas_nano), 0)
+        stored = self._market.commitment_of(run.period_start_s, run.run)
+        published = commitment(
+            statements_root=run.statements_root,
+            windows=run.windows_hash,
+            deltas_root=run.deltas_root,
+            run=run.run,
+            cutoff_at_s=run.cutoff_at_s,
+        )
+        report.compare(where, "published commitment", stored, published)
 
     def _compare_with_chain(self, where: str, run: Run, derived: SettlementPlan) -> None:
         report = self._report

@@ -15,7 +15,7 @@ from charging.evidence_audit import (
     problems_of_settling,
 )
 from charging.kept_store import KeptSession
-from charging.orders import SessionId
+from charging.orders import ChargeRecord, SessionId
 from charging.record_checks import problem_of_signature, problems_of_record
 from charging.sessions import LIVE, ChargeSession
 from ledger.chain.protocol import Chain
@@ -220,6 +220,9 @@ class SessionsAudit:
         charger = self._charging.chargers.get(kept.session.order.charger_id)
         if record is None or charger is None:
             return
+        if kept.session.is_erased:
+            self._check_erased(kept, derived, record)
+            return
         problem = problem_of_signature(derived, record, signature or b"", self._separator)
         for text in (
             *filter(None, [problem]),
@@ -228,10 +231,22 @@ class SessionsAudit:
         ):
             self._report.note(derived.name, text)
 
+    def _check_erased(
+        self, kept: KeptSession, derived: DerivedSession, record: ChargeRecord
+    ) -> None:
+        """Of a charge whose evidence is gone its record is what the driver was billed by."""
+        signature = kept.session.record_signature or b""
+        if problem := problem_of_signature(derived, record, signature, self._separator):
+            self._report.note(derived.name, problem)
+        detail = "how it went was erased on request or by age: its record was not made again"
+        self._report.remark(derived.name, detail)
+
     def _check_readings(self, session: ChargeSession, charger: KnownCharger | None) -> None:
         """Whether the market has the registers of start and stop."""
         record = session.record
         if record is None or charger is None or charger.meter_id is None:
+            return
+        if session.is_erased:  # The market's readings of that time may be gone as well.
             return
         where = session_name(session.session_id)
         if not session.metered:

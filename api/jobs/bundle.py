@@ -16,8 +16,9 @@ from api.jobs.bundle_fields import hex_of
 from api.jobs.charging_bundle import charging_to_json
 from api.jobs.charging_evidence import ChargingEvidence, charging_evidence_of
 from api.jobs.community import Community, sharing_of
-from api.jobs.evidence import FORMAT, FORMAT_WITH_CHARGING
+from api.jobs.evidence import FORMAT, FORMAT_WITH_CHARGING, erasure_to_json
 from api.jobs.following import Told
+from api.jobs.forgetting.erasures_store import erasures
 from api.jobs.market.books import Books
 from ledger.keccak import checksum_address
 from ledger.settlement_store import StoredRun
@@ -110,6 +111,8 @@ def bundle_pieces(books: Books, cut: Cut | None = None) -> Iterator[str]:
         "balances_nano": [str(nano) for nano in moment.balances_nano],
         "balances_at_block": moment.block_number,
     }
+    if gone := erasures(community.engine):
+        tail["erasures"] = [erasure_to_json(each) for each in gone]
     if charging is not None:
         tail["charging"] = charging_to_json(charging)
     yield json.dumps(tail)[1:] + "\n"

@@ -1,10 +1,12 @@
 """Which run is due next, and when: first runs in order, then revisions, oldest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from api.jobs.community import Community
+from api.jobs.forgetting.erasures_store import Erasure, erasures
 from api.jobs.meter_book import heard_through_s
 from ledger.history import MarketHistory
 from ledger.units import from_unix_s, to_unix_s
@@ -147,7 +149,16 @@ class DueRuns:
         """Final periods that readings have touched since, and shortfalls that can be collected."""
         if self._dirty is None:
             self._dirty = self._touched(history)
-        return sorted(self._dirty | self._collectable(history))
+        return sorted(filter(self._is_whole, self._dirty | self._collectable(history)))
+
+    def _is_whole(self, period_start_s: int) -> bool:
+        """Whether nothing was erased that a revision of this period would be made from."""
+        end_s = self._community.schedule.period_end(period_start_s)
+        return not any(each.meets(period_start_s, end_s) for each in self._erasures)
+
+    @cached_property
+    def _erasures(self) -> Sequence[Erasure]:
+        return erasures(self._community.engine)
 
     def _touched(self, history: MarketHistory) -> set[int]:
         known_until, store = self._known_until(), self._community.settlements

@@ -15,10 +15,11 @@ from api.jobs.chain_rules import SharingRules
 from api.jobs.charging_bundle import charging_from_json
 from api.jobs.charging_evidence import ChargingEvidence, charging_evidence_of
 from api.jobs.community import Community, sharing_of
+from api.jobs.forgetting.erasures_store import Erasure, erasures
 from ledger.errors import LedgerError
 from ledger.json_text import parse_json
 from ledger.settlement import RunSalts
-from ledger.units import Address, Hash32, from_unix_s, to_unix_s
+from ledger.units import AccountId, Address, Hash32, from_unix_s, to_rfc3339, to_unix_s
 from ledger.words import StatementRow, WindowPrice, WindowTotals, unpack
 from metering.instants import parse_instant
 from metering.readings import SignedReading
@@ -63,6 +64,7 @@ class Evidence:
     balances_at_block: int  # What happened later it says nothing of.
     from_s: int | None = None  # Of the first period that it is about; None: of all there are.
     until_s: int | None = None  # The end of the last one.
+    erasures: Sequence[Erasure] = ()  # What is not there any more, on request or by age.
     charging: ChargingEvidence | None = None  # None: there is no escrow, or no word of it.
 
 
@@ -104,6 +106,7 @@ def evidence_of(community: Community) -> Evidence:
         runs=runs,
         balances_nano=balances_nano,
         balances_at_block=balances_at_block,
+        erasures=erasures(community.engine),
         charging=charging_evidence_of(community),
     )
 
@@ -134,12 +137,33 @@ def read_bundle(path: Path) -> Evidence:
             balances_at_block=int(document["balances_at_block"]),
             from_s=_instant_if_any(document.get("from")),
             until_s=_instant_if_any(document.get("until")),
+            erasures=[_erasure(item) for item in document.get("erasures", ())],
             charging=charging_from_json(document["charging"]) if with_charging else None,
         )
     except KeyError as error:
         raise BadInput(field=str(error.args[0]), rule="is missing from the bundle") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BadInput(field="bundle", rule=f"does not have its form: {error}") from error
+
+
+def erasure_to_json(erasure: Erasure) -> dict[str, Any]:
+    """As a bundle says it."""
+    return {
+        "account": erasure.account,
+        "from": to_rfc3339(from_unix_s(erasure.from_s)),
+        "until": to_rfc3339(from_unix_s(erasure.until_s)),
+        "erased_at": to_rfc3339(from_unix_s(erasure.erased_at_s)),
+    }
+
+
+def _erasure(item: Mapping[str, Any]) -> Erasure:
+    account = item["account"]
+    return Erasure(
+        account=None if account is None else AccountId(int(account)),
+        from_s=to_unix_s(parse_instant(item["from"])),
+        until_s=to_unix_s(parse_instant(item["until"])),
+        erased_at_s=to_unix_s(parse_instant(item["erased_at"])),
+    )
 
 
 def _instant_if_any(text: str | None) -> int | None:

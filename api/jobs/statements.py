@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from api.errors import Erased
 from api.files import write_whole
 from api.jobs.community import Community
 from api.jobs.meter_book import meters_of
@@ -34,7 +35,7 @@ def statements_of_account(
         stored = community.settlements.statements(run.period_start_s, run.run)
         tree = StandardTree([each.leaf for each in stored])
         for index, each in enumerate(stored):
-            if each.account == account:
+            if each.account == account and each.result.rows:  # Else they were erased.
                 yield statement_of(community, book, run, each, tree.proof(index))
 
 
@@ -61,6 +62,8 @@ def statement_of(
 ) -> Statement:
     """One account's statement of a final run."""
     assert run.final_tx is not None  # noqa: S101 (only final runs come here)
+    if not stored.result.rows:
+        raise Erased(rule="the rows of this statement were erased; its amount is on the chain")
     return Statement(
         chain_id=community.config.chain.chain_id,
         market=community.contracts.market,

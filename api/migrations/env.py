@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 # Each import makes its tables known.
 import api.auth_store
 import api.idempotency_store
+import api.jobs.forgetting.erasures_store
 import api.jobs.oversight.audits_store
 import api.jobs.people.pairing_store
 import api.jobs.people.people_store

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api.errors import Erased
 from api.jobs.community import Community
 from api.jobs.create import record_key_name
 from charging.desk import SessionState
@@ -28,7 +29,14 @@ class Receipts:
         self._store = store
 
     def of(self, session: ChargeSession) -> Mapping[str, object]:
-        """The receipt file's JSON; raises WrongState while the session is not closed."""
+        """The receipt file's JSON.
+
+        Raises:
+            WrongState: the session is not closed.
+            Erased: its evidence is gone.
+        """
+        if session.is_erased:
+            raise Erased(rule="how this charge went was erased; its record is on the chain")
         record, signature = session.record, session.record_signature
         paid_micro, refunded_micro = session.paid_micro, session.refunded_micro
         if (
@@ -116,7 +124,7 @@ class Receipts:
             return None
         last = max(final, key=lambda run: run.run)
         for statement in self._community.settlements.statements(start_s, last.run):
-            if statement.account == account:
+            if statement.account == account and statement.result.rows:
                 return [(row.import_wh, row.bought_wh) for row in statement.result.rows]
         return None
 

@@ -27,6 +27,9 @@ class WindowCells:
     estimated: int
 
 
+NOBODYS: Final = WindowCells(imported=False, exported=False, traded=False, estimated=0)
+
+
 def cells_of(row_words: Sequence[bytes], windows: int) -> list[WindowCells]:
     """Of each window of a run, from all accounts' rows in the words that were hashed."""
     table = np.frombuffer(b"".join(row_words), dtype=">u8").reshape(-1, windows, WORD_PARTS)

@@ -123,8 +123,9 @@ class StatementsDesk:
             found |= self._unsettled(account, [each for each in periods if each not in found])
         return [
             line
-            for period_start_s in sorted(found)
-            for line in self._lines(account, period_start_s, found[period_start_s])
+            for period_start_s, windows in sorted(found.items())
+            if windows is not None
+            for line in self._lines(account, period_start_s, windows)
             if from_s <= line.start_s < until_s and line.start_s <= now_s
         ]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from api.jobs.following import Told
 from api.jobs.market.books import Books, Shown
-from api.jobs.market.cells import WindowCells, cells_of
+from api.jobs.market.cells import NOBODYS, WindowCells, cells_of
 from api.jobs.market.periods import PeriodsDesk
 from api.jobs.market.provisional import ProvisionalBooks
 from api.jobs.market.views import Cell, PeriodState, WindowView
@@ -136,7 +136,9 @@ class WindowsDesk:
             found = self._cells.get(shown.statements_root)
         if found is None:
             row_words = self._books.reads.row_words(shown.key)
-            found = cells_of(row_words, self._books.schedule.period_windows)
+            windows = self._books.schedule.period_windows
+            # Where some were erased nobody can tell any more who stands behind a sum.
+            found = cells_of(row_words, windows) if all(row_words) else [NOBODYS] * windows
         with self._guard:
             self._cells[shown.statements_root] = found
             self._cells.move_to_end(shown.statements_root)
