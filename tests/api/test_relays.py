@@ -123,6 +123,23 @@ def test_limits_that_the_market_would_refuse_are_refused_at_once(world: PeopleWo
     assert world.market.limits_nonce(2) == before
 
 
+def test_limits_that_were_brought_past_the_service_are_shown_whatever_they_say(
+    world: PeopleWorld,
+) -> None:
+    body, end_s = world.limits_body(3, valid_from_s=2**64 - 1), 2**64 - 1
+    data = market_calls.set_limits(
+        account=3,
+        valid_from_s=end_s,
+        max_buy_per_kwh=LIMIT_PER_KWH_MAX,
+        min_sell_per_kwh=int(body["limits"]["minSellPerKwh"]),
+        nonce=int(body["limits"]["nonce"]),
+        signature=bytes.fromhex(body["signature"][2:]),
+    )
+    world.send_as(new_wallet(), world.community.contracts.market, data)
+    shown = world.get("/accounts/3", world.member(3)).json()["limits"][-1]
+    assert shown["effective_from"] == "9999-12-31T00:00:00Z"
+
+
 @pytest.mark.parametrize("account", ["-1", str(2**32), "two", "1e3", "0x2"])
 def test_a_path_that_names_no_account_is_refused(world: PeopleWorld, account: str) -> None:
     body = world.limits_body()

@@ -11,6 +11,7 @@ from api.jobs.market.books import Books
 from api.jobs.market.cover import DAY_S, DAYS_LOOKED_AT, outlook_of
 from api.jobs.market.statements import StatementsDesk
 from api.jobs.market.views import AccountView, LimitsView, MeterView, PeriodState, WindowLine
+from api.jobs.meter_book import CALENDAR_ENDS_S
 from api.jobs.people.names import Names
 from ledger.chain.market import MarketReader
 from ledger.history import AccountLimits, MarketHistory
@@ -214,7 +215,8 @@ def _pending_nano(history: MarketHistory, account: int) -> int:
 def _limits_view(limits: AccountLimits) -> LimitsView:
     no_limit = limits.max_buy_per_kwh == LIMIT_PER_KWH_MAX
     return LimitsView(
-        effective_from=from_unix_s(limits.effective_from_s),
+        # The market takes any number of seconds; the calendar ends before.
+        effective_from=from_unix_s(min(limits.effective_from_s, CALENDAR_ENDS_S)),
         max_buy_per_kwh=None if no_limit else limits.max_buy_per_kwh,
         min_sell_per_kwh=limits.min_sell_per_kwh,
     )
