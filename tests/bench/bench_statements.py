@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, update
 from sqlmodel import SQLModel
 
+from api.config import config_of
 from api.jobs.following import Told
 from api.jobs.market.books import Books
 from api.jobs.market.desks import MarketDesks, desks_of
@@ -163,7 +164,7 @@ def _community(engine: Engine, periods: int, planned: SettlementPlan) -> Any:
         engine=engine,
         schedule=SCHEDULE,
         rules=RULES,
-        config=SimpleNamespace(chain=SimpleNamespace(chain_id=1337, clock="system")),
+        config=config_of({"market": {"first_period_start": from_unix_s(START_S)}}, "bench"),
         contracts=SimpleNamespace(market=NOBODY),
         ask=lambda question: question(told),
         now_s=lambda: START_S + periods * DAY_S + DAY_S // 2,
