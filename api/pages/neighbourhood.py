@@ -148,9 +148,9 @@ class Shown:
 
     @property
     def latest(self) -> Line | None:
-        """The last window that every meter has been heard of, else the last one."""
-        complete = [line for line in self.lines if line.is_complete]
-        return (complete or list(self.lines) or [None])[-1]
+        """The last window of which anything may be seen, else the last one."""
+        seen = [line for line in self.lines if line.taken_wh is not None]
+        return (seen or list(self.lines) or [None])[-1]
 
     def for_scripts(self) -> dict[str, object]:
         """The same figures for the pictures."""

@@ -1,10 +1,12 @@
 """The page of the neighbourhood now, put together from the market's desks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from api.jobs.market.views import PeriodState, PeriodView
+from api.pages.charge.places import Charger
 from api.pages.home.stretches import Stretch, View, clamped
 from api.pages.neighbourhood import Shown, is_known, shown_of
 from api.pages.words import Words
@@ -30,7 +32,7 @@ class Settlement:
     transaction: str | None
 
     @classmethod
-    def of(cls, period: PeriodView) -> "Settlement":
+    def of(cls, period: PeriodView) -> Self:
         """A period as the page shows it."""
         run = period.runs[-1] if period.runs else None
         transaction = (run.final_tx or run.proposal_tx) if run else None
@@ -43,6 +45,23 @@ class Settlement:
             run_at=(run.final_at or run.proposed_at) if run else None,
             transaction="0x" + transaction.hex() if transaction else None,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargersNow:
+    """Whether one can charge here."""
+
+    all: int
+    free: int
+    energy_per_kwh: int  # The lowest, of those that are free if there are any.
+
+    @classmethod
+    def of(cls, chargers: Iterable[Charger]) -> Self:
+        """Counts connectors."""
+        everything = list(chargers)
+        free = [each for each in everything if each.is_usable]
+        prices = [each.connector.tariff.energy_per_kwh for each in free or everything]
+        return cls(all=len(everything), free=len(free), energy_per_kwh=min(prices, default=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,16 @@ def test_links_of_the_flow_picture_have_one_scale(visit: Visit) -> None:
     assert max(scale) - min(scale) < 0.01 * max(scale)
 
 
+def test_a_newcomer_who_signs_in_as_a_home_sees_what_was_hidden(visit: Visit) -> None:
+    page = visit(phone=True).page(SETTLED_DAY)
+    page.locator("main [data-sign-in]").click()
+    page.locator("dialog #demo-name").fill("home-2")
+    page.locator("dialog #demo-name").press("Enter")
+    page.locator("[data-flow] svg").wait_for()
+    assert "gave away" in page.get_by_role("heading", level=1).inner_text()
+    assert page.get_by_text("hidden: fewer than 5 homes").count() == 0
+
+
 def test_the_days_are_reached_by_links_and_the_keyboard(visit: Visit) -> None:
     page = visit().page(SETTLED_DAY)
     page.get_by_role("link", name="Day before").focus()
