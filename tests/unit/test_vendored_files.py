@@ -19,7 +19,6 @@ FILES = {
 }
 IMPORT = re.compile(r"""^\s*(?:import|export)\b[^;]*?from\s+["']([^"']+)["']""", re.MULTILINE)
 LICENCES = {
-    "0BSD": "Permission to use, copy, modify, and/or distribute this software",
     "BSD-3-Clause": "Neither the name",
     "MIT": "The MIT License",
 }
