@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from api.between import Between, BetweenQuery, any_between
 from api.books_csv import LINE_COLUMNS, MEDIA_TYPE, lines_csv
 from api.deps import ACCOUNT_READER, METER_READER, STATEMENT_READER, ServiceDep
-from api.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
+from api.errors import BadInput, Erased, NotAllowed, NotAuthenticated, NotFound
 from api.jobs.market.accounts import MeterSight
 from api.jobs.market.statements import StatementsDesk
 from api.jobs.market.views import WindowLine
@@ -53,7 +53,7 @@ StatedAccount = Annotated[AccountId, Depends(STATEMENT_READER)]
 SeenMeter = Annotated[MeterSight, Depends(METER_READER)]
 PeriodPath = Annotated[InstantIn, Path(description="The period's start, with offset or Z.")]
 RunQuery = Annotated[int | None, Query(ge=0, le=RUN_MAX, description="By default the last one.")]
-OF_AN_ACCOUNT = failures(NotAuthenticated, NotAllowed, NotFound, BadInput, ChainUnavailable)
+OF_AN_ACCOUNT = failures(NotAuthenticated, NotAllowed, NotFound, BadInput, ChainUnavailable, Erased)
 
 
 @router.get("/accounts/{account}", responses=OF_AN_ACCOUNT)

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from api.accepting import prefers_html
 from api.deps import SESSION_READER, ServiceDep
-from api.errors import BadInput, NotAllowed, NotAuthenticated
+from api.errors import BadInput, Erased, NotAllowed, NotAuthenticated
 from api.openapi import failures, merged
 from api.pages.charge.receipt import receipt_page
 from api.pages.site import SiteDep
@@ -53,7 +53,7 @@ EXAMPLE: Mapping[str, object] = {
                 "content": {"application/json": {"example": EXAMPLE}, "text/html": {}},
             }
         },
-        failures(NotAuthenticated, NotAllowed, UnknownSession, BadInput, WrongState),
+        failures(NotAuthenticated, NotAllowed, UnknownSession, BadInput, WrongState, Erased),
     ),
 )
 async def get_receipt(
