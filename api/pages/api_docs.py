@@ -11,7 +11,7 @@ from api.openapi import ANYWHERE
 from api.problems import MEDIA_TYPE, STATUS_OF_CODE, title_of
 
 ORDER: Final = ("people", "market", "accounts", "readings", "charging", "grid")  # Then the others.
-DEPTH_MAX: Final = 4  # Of an example and of a body's named fields.
+DEPTH_MAX: Final = 8  # Of an example, and of the fields of a body; schemas may hold themselves.
 FIRST_ERROR: Final = 400
 NOT_SHOWN: Final = frozenset({"accept"})  # A header that every client sends.
 _REFERENCE: Final = "#/components/schemas/"
