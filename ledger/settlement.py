@@ -294,8 +294,9 @@ def _amounts_nano(assignment: Assignment, cleared: Sequence[clearing.Clearing]) 
     for window in cleared:
         amounts_nano[0] += window.supplier_delta_nano
         amounts_nano[1] += window.operator_delta_nano
-        for row in window.rows:
-            amounts_nano[row.account] += row.delta_nano
+        columns = window.columns
+        for account, delta_nano in zip(columns.account, columns.delta_nano, strict=True):
+            amounts_nano[account] += delta_nano
     return amounts_nano
 
 
