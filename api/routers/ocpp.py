@@ -6,6 +6,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.responses import Response
 
 from api.charge_point_socket import ChargePointSocket, certificate_name_of
+from api.charger_log_ins import failed_log_ins
 from api.errors import BadInput, NotAuthenticated
 from api.problems import problem_response
 from charging.ocpp.central_system import CentralSystem
@@ -25,11 +26,18 @@ CHALLENGE: Final = 'Basic realm="charge point", charset="UTF-8"'
 async def charge_point(websocket: WebSocket, charge_point_id: str) -> None:
     """Serve one charger for as long as it stays."""
     points: CentralSystem = websocket.app.state.points
+    log_ins = failed_log_ins(websocket)
+    refused = log_ins.refusal(websocket, charge_point_id)
+    if refused is not None:
+        await websocket.send_denial_response(refusal_response(refused))
+        return
     is_let_in = await points.may_connect(
         charge_point_id,
         authorization=websocket.headers.get("authorization"),
         certificate_name=certificate_name_of(websocket),
     )
+    if not is_let_in:
+        log_ins.failed(websocket, charge_point_id)
     subprotocol = chosen_subprotocol(websocket.scope["subprotocols"])
     if not is_let_in or subprotocol is None:
         refusal = refusal_response(NO_PROTOCOL if is_let_in else STRANGER)

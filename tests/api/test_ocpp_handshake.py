@@ -13,9 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from starlette.requests import HTTPConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from api.charge_point_transport import Tls, common_name_of
+from api.charger_log_ins import FailedLogIns, LogInLimits
+from api.rates import Rates
 from charging.ocpp.hearing import Terms
 from charging.points import Answer, TransactionEnded
 from tests.ocpp_messages import V16
@@ -81,6 +84,35 @@ def test_a_stranger_is_refused_before_the_upgrade(options: dict[str, Any]) -> No
             assert not world.points.is_connected("CP-1")
 
     asyncio.run(scenario())
+
+
+def test_who_fails_too_often_is_not_listened_to_and_keeps_nobody_else_out() -> None:
+    async def scenario() -> None:
+        async with central_system() as world:
+            for _ in range(LogInLimits().of_one_name):
+                assert (await refusal(world, password=b"wrong")).status_code == 401
+            response = await refusal(world, password=b"wrong")
+            assert response.status_code == 429
+            assert 1 <= int(response.headers["Retry-After"]) <= 60
+            # Not even with the right one, or guessing would pay; others come and go.
+            assert (await refusal(world)).status_code == 429
+            async with world.charger("CP-2") as other:
+                assert (await other.call("Heartbeat", {}))[0] == 3
+
+    asyncio.run(scenario())
+
+
+def test_one_address_fails_only_so_often_under_all_names_together() -> None:
+    counted, visitor = FailedLogIns(Rates(), LogInLimits(of_all_names=3)), knocking("203.0.113.9")
+    for name in ("CP-1", "CP-2", "CP-3"):
+        assert counted.refusal(visitor, name) is None
+        counted.failed(visitor, name)
+    assert counted.refusal(visitor, "CP-4") is not None
+    assert counted.refusal(knocking("203.0.113.10"), "CP-4") is None
+
+
+def knocking(host: str) -> HTTPConnection:
+    return HTTPConnection({"type": "websocket", "client": (host, 1), "headers": []})
 
 
 def test_a_charger_with_its_own_password_cannot_pose_as_another() -> None:
