@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.deps import OVERSEER, Caller, ServiceDep
-from api.errors import BadInput, NotAllowed, NotAuthenticated, NotFound
+from api.errors import BadInput, IdempotencyKeyReused, NotAllowed, NotAuthenticated, NotFound
 from api.grid_csv import METER_COLUMNS, RUN_COLUMNS, meters_csv, settlements_csv
+from api.idempotency import OnceDep
 from api.jobs.oversight.meters import MeterHealth, MeterWatch
 from api.openapi import Responses, failures, merged
 from api.paging import LIMIT_DEFAULT, Cursor, Limit, page_of, read_number, write_cursor
@@ -84,11 +85,16 @@ def get_settlements_csv(service: ServiceDep) -> Response:
 @router.post(
     "/audits",
     status_code=202,
-    responses=failures(NotAuthenticated, NotAllowed),
+    response_model=AuditOut,
+    responses=failures(NotAuthenticated, NotAllowed, BadInput, IdempotencyKeyReused),
 )
-def post_audit(caller: OverseerDep, service: ServiceDep) -> AuditOut:
+def post_audit(caller: OverseerDep, service: ServiceDep, once: OnceDep) -> Response:
     """Audit everything again, beside the service. Asked while one runs, it gives that one."""
-    return AuditOut.of(service.audits.start(caller.address), service.audits.progress())
+    return once.answer(
+        202,
+        lambda record: AuditOut.of(record, service.audits.progress()),
+        lambda also: service.audits.start(caller.address, also),
+    )
 
 
 @router.get("/audits", responses=failures(NotAuthenticated, NotAllowed, BadInput))

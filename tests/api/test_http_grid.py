@@ -181,3 +181,12 @@ def test_a_meter_that_was_never_heard_is_told_from_one_that_has_yet_to_begin(
 def test_a_directory_that_is_read_only_is_audited_all_the_same(community: Community) -> None:
     with open_community(community.directory.path, read_only=True) as beside:
         assert watch_meters(beside, from_unix_s(community.now_s()))
+
+
+def test_an_audit_that_is_asked_for_again_with_its_key_is_the_same_one(world: World) -> None:
+    headers = world.as_(world.auditor) | {"Idempotency-Key": '"audit-1"'}
+    first = world.client.post("/v1/grid/audits", headers=headers)
+    assert first.status_code == 202
+    ended(world, first.json()["id"])
+    again = world.client.post("/v1/grid/audits", headers=headers)
+    assert (again.status_code, again.content) == (202, first.content)

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from api.errors import NotFound
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community, open_community
-from api.jobs.oversight.audits_store import AuditRecord, AuditStore
+from api.jobs.oversight.audits_store import Also, AuditRecord, AuditStore, nothing
 from ledger.errors import LedgerError
 from ledger.units import Address
 
@@ -55,10 +55,14 @@ class AuditDesk:
         if thread is not None:
             await asyncio.to_thread(thread.join)
 
-    def start(self, asked_by: Address) -> AuditRecord:
-        """Begins an audit; gives the one that is under way, if there is one."""
+    def start(self, asked_by: Address, also: Also = nothing) -> AuditRecord:
+        """Begins an audit; gives the one that is under way, if there is one.
+
+        Args:
+            also: is done in the transaction that notes it.
+        """
         with self._guard:
-            record = self._store.begin(asked_by, now_at=self._now())
+            record = self._store.begin(asked_by, now_at=self._now(), also=also)
             if self._thread is None or not self._thread.is_alive():
                 self._progress = None
                 self._thread = threading.Thread(

@@ -1,13 +1,13 @@
 """Audits that were asked for, and what they found, in the database."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, RowMapping, Text, insert, select, update
+from sqlalchemy import BigInteger, Connection, Engine, RowMapping, Text, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from ledger.units import Address, from_unix_s, to_unix_s
@@ -49,29 +49,40 @@ class AuditRecord:
     reason: str  # Why it was interrupted: a stable code.
 
 
+Also = Callable[[Connection, AuditRecord], None]
+
+
+def nothing(_connection: Connection, _record: AuditRecord) -> None:
+    """Nothing else is done in the transaction."""
+
+
 class AuditStore:
     """Each method is one transaction."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def begin(self, asked_by: Address, *, now_at: datetime) -> AuditRecord:
-        """Notes an audit that starts now; the one that runs already, if there is one."""
+    def begin(self, asked_by: Address, *, now_at: datetime, also: Also = nothing) -> AuditRecord:
+        """Notes an audit that starts now; the one that runs already, if there is one.
+
+        Args:
+            also: is done in the same transaction.
+        """
         with self._engine.begin() as connection:
             running = select(_AUDIT).where(_AUDIT.c.state == AuditState.RUNNING.value)
             row = connection.execute(running.with_for_update()).mappings().first()
-            if row is not None:
-                return _record(row)
-            values = {
-                "asked_by": asked_by,
-                "state": AuditState.RUNNING.value,
-                "started_s": to_unix_s(now_at),
-                "reason": "",
-            }
-            audit_id = connection.execute(insert(_AUDIT).values(**values)).inserted_primary_key
-            assert audit_id is not None  # noqa: S101 (a row has a key)
-            found = select(_AUDIT).where(_AUDIT.c.audit_id == audit_id[0])
-            return _record(connection.execute(found).mappings().one())
+            if row is None:
+                values = {
+                    "asked_by": asked_by,
+                    "state": AuditState.RUNNING.value,
+                    "started_s": to_unix_s(now_at),
+                    "reason": "",
+                }
+                added = insert(_AUDIT).values(**values).returning(*_AUDIT.c)
+                row = connection.execute(added).mappings().one()
+            record = _record(row)
+            also(connection, record)
+            return record
 
     def end(self, audit_id: int, report: Mapping[str, Any], *, now_at: datetime) -> None:
         """Keeps what an audit found."""
