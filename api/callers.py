@@ -23,7 +23,7 @@ def name_callers(app: FastAPI, routers: Iterable[tuple[str, APIRouter]]) -> None
         for prefix, router in routers
         for route in router.routes
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in route.methods or ()
         for who in callers_of(route.dependant)[:1]
     }
     describe: Callable[[], dict[str, Any]] = app.openapi

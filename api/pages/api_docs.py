@@ -101,7 +101,7 @@ class _Reader:
     def operation(self, method: str, path: str, operation: Json) -> Operation:
         summary, rest = _first_sentence(operation.get("description", operation["summary"]))
         content = operation.get("requestBody", {}).get("content", {})
-        media = next(iter(content.values()), {})
+        media: Json = next(iter(content.values()), {})
         schema = media.get("schema", {})
         return Operation(
             anchor=re.sub(r"[^a-z0-9]+", "-", f"{method}{path}".lower()).strip("-"),
@@ -147,12 +147,11 @@ class _Reader:
 
     def _answers(self, responses: Json) -> Iterator[Answer]:
         for status, response in sorted(responses.items()):
-            if int(status) >= FIRST_ERROR and set(response.get("content", {})) <= {MEDIA_TYPE}:
+            content: Mapping[str, Json] = response.get("content", {})
+            if int(status) >= FIRST_ERROR and set(content) <= {MEDIA_TYPE}:
                 continue
-            content = response.get("content", {})
-            media_type, media = next(
-                (each for each in content.items() if each[0] != MEDIA_TYPE), ("", {})
-            )
+            media_type = next((each for each in content if each != MEDIA_TYPE), "")
+            media = content.get(media_type, {})
             example = self._example(media, media.get("schema", {})) if media else None
             says = response.get("description", "")
             yield Answer(

@@ -150,7 +150,7 @@ class Shown:
     def latest(self) -> Line | None:
         """The last window of which anything may be seen, else the last one."""
         seen = [line for line in self.lines if line.taken_wh is not None]
-        return (seen or list(self.lines) or [None])[-1]
+        return next(reversed(seen or self.lines), None)
 
     def for_scripts(self) -> dict[str, object]:
         """The same figures for the pictures."""

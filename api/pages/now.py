@@ -74,6 +74,7 @@ class NowPage:
     before: date | None  # The days beside it, where there are any.
     after: date | None
     settlements: tuple[Settlement, ...]  # The latest first.
+    alarms: tuple[str, ...]  # What holds things up.
 
     @property
     def answer(self) -> str:
@@ -86,7 +87,7 @@ class NowPage:
 
 
 def now_page(service: Service, words: Words, *, asked_for: date | None, sees_all: bool) -> NowPage:
-    """The page of a day, else of the 24 hours before the last window that is known."""
+    """The page of a day, else of the 24 hours before the last window that is known. It waits."""
     now_at, schedule = service.community.clock.now(), service.community.schedule
     from_at, until_at = _last_hours(service, now_at)
     day = words.local(from_at).date() if asked_for is None else clamped(asked_for)
@@ -103,6 +104,7 @@ def now_page(service: Service, words: Words, *, asked_for: date | None, sees_all
         before=before if stretch.start_at > begins_at or asked_for is None else None,
         after=stretch.after.first_day if asked_for and stretch.end_at <= now_at else None,
         settlements=_settlements(service),
+        alarms=tuple(service.problems()),
     )
 
 

@@ -28,4 +28,4 @@ async def get_now(
     page = await run_in_threadpool(
         now_page, service, site.words(request), asked_for=day, sees_all=sees_all
     )
-    return site.page(request, "now.html", page=page, chargers=chargers, alarms=service.problems())
+    return site.page(request, "now.html", page=page, chargers=chargers)
