@@ -7,6 +7,7 @@ as the process lives, so that lines about one thing can be found, and nobody can
 
 import hashlib
 import logging
+import os
 import re
 import secrets
 import sys
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from api.exchange import request_id
 
+VARIABLE: Final = "WATTLEDGER_LOG_FORMAT"
 MARK_KEY: Final = secrets.token_bytes(16)
 MARK_BYTES: Final = 4
 # Keys, addresses, ids, hashes, signatures: 20 bytes and more in hexadecimal.
@@ -48,12 +50,16 @@ class LogFormat(StrEnum):
 
 
 def default_format() -> LogFormat:
-    """Text where somebody is likely to read along, JSON for everything else."""
+    """As whoever started us writes; else text where somebody is likely to read along, or JSON."""
+    stated = os.environ.get(VARIABLE)
+    if stated in set(LogFormat):
+        return LogFormat(stated)
     return LogFormat.TEXT if sys.stderr.isatty() else LogFormat.JSON
 
 
 def write_logs(log_format: LogFormat) -> None:
-    """Sends all logs of this process to standard error in this format."""
+    """Sends all logs of this process, and of those it starts, to standard error like this."""
+    os.environ[VARIABLE] = log_format
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter_of(log_format))
     root = logging.getLogger()

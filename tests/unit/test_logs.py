@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from api.logs import LogFormat, formatter_of, scrubbed, write_logs
+from api.logs import LogFormat, default_format, formatter_of, scrubbed, write_logs
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -148,6 +148,7 @@ def test_logs_go_to_standard_error_once(monkeypatch: pytest.MonkeyPatch) -> None
     handlers, level = root.handlers, root.level
     levels = {name: logging.getLogger(name).level for name in ("alembic", "urllib3", "web3")}
     monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.setenv("WATTLEDGER_LOG_FORMAT", "text")
     try:
         write_logs(LogFormat.JSON)
         write_logs(LogFormat.JSON)
@@ -159,3 +160,4 @@ def test_logs_go_to_standard_error_once(monkeypatch: pytest.MonkeyPatch) -> None
         for name, before in levels.items():
             logging.getLogger(name).setLevel(before)
     assert written.getvalue().count("once") == 1
+    assert default_format() is LogFormat.JSON  # So do processes that it starts.
