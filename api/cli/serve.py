@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from api.cli.context import Options, data_path
-from api.cli.manager import READY, STOPPING, tell_manager
+from api.cli.systemd import READY, STOPPING, tell_systemd
 from api.errors import BadInput
 from api.jobs.community import Community, open_community
 from api.logs import LogFormat, default_format, write_logs
@@ -126,10 +126,10 @@ def _serve(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             announce()
-            tell_manager(READY)
+            tell_systemd(READY)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            tell_manager(STOPPING)
+            tell_systemd(STOPPING)
             service: Service | None = getattr(app.state, "service", None)
             if service is not None and service.farewell is not None:
                 await service.farewell()

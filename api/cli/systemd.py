@@ -10,7 +10,7 @@ READY: Final = "READY=1"
 STOPPING: Final = "STOPPING=1"
 
 
-def tell_manager(state: str) -> None:
+def tell_systemd(state: str) -> None:
     """Says one thing to whoever started us; to nobody if nobody wants to know."""
     address = notify_address()
     if address is None:
