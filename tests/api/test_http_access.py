@@ -124,6 +124,13 @@ def unsigned(message: str) -> Request:
     return lambda _: {"json": body}
 
 
+READING = {
+    "meter_id": "0x" + "3e" * 32,
+    "taken_at": "2016-06-01T00:00:00Z",
+    "import_wh": 1,
+    "export_wh": 0,
+    "signature": "0x" + "a1" * 64 + "1b",
+}
 PAIRING = {
     "account": 2,
     "label": "Roof",
@@ -173,6 +180,9 @@ ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
     ("POST", "/v1/accounts/{account}/withdrawals"): (ALL, unsigned("withdrawal")),
     ("GET", "/v1/accounts/{account}/relays"): ({"member"}, nothing),
     ("GET", "/v1/relays/{relay_id}"): ({"member"}, nothing),
+    ("POST", "/v1/readings"): (ALL, lambda _: {"json": {"readings": [READING]}}),
+    ("GET", "/v1/income"): (SIGNED_IN, nothing),
+    ("GET", "/v1/income.csv"): (SIGNED_IN, nothing),
     ("POST", "/v1/join"): (SIGNED_IN, lambda _: {"json": {"name": "Ada", "show_name": True}}),
     ("GET", "/v1/join"): (SIGNED_IN, nothing),
     ("GET", "/v1/applications"): ({"operator"}, nothing),
