@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.jobs.community import open_community
+from api.jobs.people import relay_book
 from api.jobs.people.relaying import Relaying
 from ledger.chain import market_calls, settlement_token
 from ledger.chain.abi import encode_call
@@ -416,3 +417,18 @@ def test_no_limit_is_a_limit_like_any_other(world: PeopleWorld) -> None:
     assert world.put_limits(body).status_code == 202
     world.relay()
     assert world.market.limits_of(2)[-1].max_buy_per_kwh == LIMIT_PER_KWH_MAX
+
+
+def test_an_account_cannot_spend_the_services_gas_without_end(
+    world: PeopleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.clock.pass_s(2 * 86_400)
+    monkeypatch.setattr(relay_book, "A_DAY_MAX", 3)
+    first = world.market.limits_nonce(2) + 1
+    bodies = [world.limits_body(nonce=first + step) for step in range(4)]
+    statuses = [world.put_limits(body).status_code for body in bodies]
+    assert statuses == [202, 202, 202, 429]
+    assert world.put_limits(bodies[2]).status_code == 200  # What is on its way is still told.
+    assert world.put_limits(world.limits_body(3), 3).status_code == 202
+    world.clock.pass_s(86_400)
+    assert world.put_limits(bodies[3]).status_code == 202

@@ -1,12 +1,13 @@
 """The book of relays: each is owed to the chain once, in the transaction that notes it."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from api.errors import NotFound
+from api.errors import NotFound, RateLimited
 from api.jobs.community import RELAY, Community
 from api.jobs.people.errors import NonceUsed
 from api.jobs.people.relay_store import RelayStore
@@ -15,6 +16,8 @@ from ledger.outbox_states import Intent
 from ledger.outbox_store import OutboxStore
 from ledger.units import AccountId, Address
 
+A_DAY_MAX: Final = 200  # Relays of one account.
+RETRY_AFTER_S: Final = 3_600
 RISING: Final = frozenset({RelayKind.LIMITS, RelayKind.WITHDRAWAL})  # Nonces that may leave gaps.
 
 
@@ -38,6 +41,7 @@ class RelayBook:
 
         Raises:
             NonceUsed: another message with this nonce, or a later one, is on its way or done.
+            RateLimited: the account has asked for very much.
         """
         intent = self._community.intent(relay.outbox_key, data, to=to, role=role)
         try:
@@ -56,6 +60,7 @@ class RelayBook:
             if view.state is not RelayState.FAILED:
                 return view, False
         self._make_room(connection, relay)
+        self._require_moderate(connection, relay)
         if known is None:
             self._store.add(connection, relay)
             self._intents.put(intent, connection)
@@ -77,6 +82,14 @@ class RelayBook:
                 if self._view(connection, other).state is RelayState.FAILED:
                     continue
                 raise _used(relay, "a later one is on its way", last_nonce=other.nonce)
+
+    def _require_moderate(self, connection: Connection, relay: Relay) -> None:
+        """Refuses more of one account than anybody needs: it is the service that pays for gas."""
+        if relay.account is None or relay.kind is RelayKind.PAYOUT:
+            return
+        since = relay.created_at - timedelta(days=1)
+        if self._store.count_since(connection, relay.account, since) >= A_DAY_MAX:
+            raise RateLimited(retry_after_s=RETRY_AFTER_S)
 
     def standing(self, relay_id: RelayId) -> RelayView | None:
         """A relay that is on its way or done; None if it is unknown or failed."""

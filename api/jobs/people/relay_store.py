@@ -1,6 +1,7 @@
 """Relays in the database. How each fares is the outbox's to say."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
@@ -82,6 +83,13 @@ class RelayStore:
         query = select(RELAY).where(RELAY.c.account == account, RELAY.c.kind == kind)
         rows = connection.execute(query.order_by(RELAY.c.number.desc()).limit(_LOOKED_AT))
         return [_relay(row) for row in rows.mappings()]
+
+    def count_since(self, connection: Connection, account: AccountId, since: datetime) -> int:
+        """How many relays an account has asked for since an instant."""
+        query = select(func.count()).where(
+            RELAY.c.account == account, RELAY.c.created_s > to_unix_s(since)
+        )
+        return int(connection.execute(query).scalar_one())
 
     def count(self, connection: Connection, kind: RelayKind, owner: Address) -> int:
         """How many relays of a kind somebody has had."""
