@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger.chain import registry
 from ledger.chain.protocol import Log
@@ -13,7 +13,9 @@ from ledger.statements import StatementMeter
 from ledger.units import AccountId, Address, from_unix_s, to_unix_s
 from metering.meters import MeterBook, MeterClass, MeterTerm
 from metering.readings import MeterId
-from metering.store import Stretch
+
+if TYPE_CHECKING:
+    from metering.store import Stretch  # It brings the database along.
 
 # In the order of the contract's enum.
 CLASSES = (MeterClass.CERTIFIED, MeterClass.GATEWAY, MeterClass.IMPORTED)
@@ -75,7 +77,7 @@ def meters_of(
 
 def heard_through_s(
     book: MeterBook,
-    stretches: Mapping[MeterId, Stretch],
+    stretches: Mapping[MeterId, "Stretch"],
     from_s: int,
     until_s: int,
     *,
