@@ -1,7 +1,7 @@
 """Whether what the service says of each session is what the chain and the charger said."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from api.jobs.audit_report import AuditReport
 from api.jobs.charging_evidence import ChargingEvidence, KnownCharger
@@ -77,8 +77,14 @@ class SessionsAudit:
         self._charging = charging
         self._registers = registers
 
-    def check(self, derived: Mapping[SessionId, DerivedSession]) -> None:
-        """Every session of the service, and every one of its chargers on the chain."""
+    def check(
+        self, derived: Mapping[SessionId, DerivedSession], *, later: Collection[SessionId]
+    ) -> None:
+        """Every session of the service, and every one of its chargers on the chain.
+
+        Args:
+            later: those that were opened after the evidence was collected.
+        """
         for where, problem in self._charging.unreadable:
             self._report.note(where, f"its row cannot be read: {problem}")
         kept = {each.session.session_id: each for each in self._charging.sessions}
@@ -96,11 +102,13 @@ class SessionsAudit:
             self._report.note(session_name(session_id), text)
         for session_id, session in derived.items():
             if session_id not in kept:
-                self._missing(session)
+                self._missing(session, is_later=session_id in later)
 
-    def _missing(self, session: DerivedSession) -> None:
+    def _missing(self, session: DerivedSession, *, is_later: bool) -> None:
         charger_id = session.order.charger_id
-        if charger_id in self._charging.chargers:
+        if is_later:
+            self._report.remark(session.name, "was opened after the evidence was collected")
+        elif charger_id in self._charging.chargers:
             self._report.note(session.name, "is on the chain, and not among the service's sessions")
         else:
             detail = f"is of {charger_name(charger_id)}, which this service does not run"
