@@ -166,6 +166,23 @@ def sessions(*path: str | int) -> Leaf:
     return ("charging", "sessions", *path)
 
 
+def test_a_charge_that_began_after_a_bundle_was_made_is_named_and_left_out(
+    charged: Charged, tmp_path: Path
+) -> None:
+    """A bundle of the block before its opening does not know of it."""
+    bundle = copy.deepcopy(charged.bundle)
+    session = bundle["charging"]["sessions"].pop(GOING_ON)
+    opened = charged.community.chain.receipt(bytes.fromhex(session["open_tx"][2:]))
+    assert opened is not None
+    bundle["balances_at_block"] = opened.block_number - 1
+    report = charged.report(bundle, tmp_path)
+    (remark,) = [each for each in report.remarks if session["session_id"] in each.where]
+    assert "opened after the evidence was collected" in remark.detail
+    assert not [each for each in report.discrepancies if session["session_id"] in each.where]
+    bundle["balances_at_block"] = opened.block_number
+    assert any("not among" in text for text in charged.said(bundle, tmp_path))
+
+
 OTHER_KEY = "02" + "11" * 32
 ALTERED: list[tuple[str, Callable[[Document], Document], str]] = [
     ("a session is left out", without(sessions(CLOSED)), "not among the service's sessions"),
