@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,9 +13,11 @@ STARTS_WITHIN_S = 30
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """URL of an app that is being served."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off")
+def served(app: FastAPI, **options: Any) -> Iterator[str]:
+    """URL of an app that is being served; `options` are uvicorn's."""
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, lifespan="off", **options
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -25,6 +25,8 @@ from ledger.errors import LedgerError
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from uvicorn import Config
+
+    from api.http_transport import PatientHttp
 
 BACKLOG = 2_048
 STOP_WITHIN_S = 5  # Whoever still listens to events then is cut off.
@@ -155,7 +157,7 @@ def _config(app: "FastAPI", serve: ServeOptions) -> "Config":
         app,
         **websocket_options(tls),
         loop="auto",  # uvloop where it is installed, which is not on Windows.
-        http="auto" if sys.platform == "win32" else "httptools",
+        http=_http(),
         lifespan="on",
         log_config=None,
         access_log=False,  # Session ids and addresses are people's.
@@ -170,6 +172,15 @@ def _config(app: "FastAPI", serve: ServeOptions) -> "Config":
         rule = f"cannot be used: {error.strerror or error}"
         raise BadInput(field="--tls-certificate", rule=rule) from error
     return config
+
+
+def _http() -> "type[PatientHttp] | Literal['auto']":
+    if sys.platform == "win32":  # Where there is no httptools.
+        return "auto"
+    from api.http_transport import PatientHttp, lift_open_files  # noqa: PLC0415
+
+    lift_open_files()
+    return PatientHttp
 
 
 @contextmanager
