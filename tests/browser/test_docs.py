@@ -1,21 +1,18 @@
 """`/docs`: each kind of person finds their job, and every route of the API is described."""
 
+from typing import Any
+
 import pytest
 
 from tests.browser.conftest import Visit
 from tests.browser.looking import axe, fits, shoot
 
-VIEWS = [
-    {"phone": True},
-    {"phone": True, "dark": True, "language": "fr"},
-    {"dark": True},
-    {"language": "fr"},
-]
+VIEWS: list[dict[str, Any]] = [{"phone": True, "dark": True, "language": "fr"}, {}]
 
 
 @pytest.mark.parametrize("how", VIEWS, ids=lambda how: "-".join(map(str, how)))
 def test_the_guides_and_the_routes_can_be_read_by_everybody(
-    visit: Visit, how: dict[str, object]
+    visit: Visit, how: dict[str, Any]
 ) -> None:
     page = visit(**how).page("/docs")
     assert page.locator(".guides h2").count() == 3
