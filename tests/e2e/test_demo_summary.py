@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from api.jobs.community import open_community
+from api.jobs.market.books import Books
+from api.jobs.market.desks import desks_of
 from tests.e2e.command_line import DAYS
 from tests.e2e.registers import KONSTANZ, ROOT, Expected, expected_of
 
@@ -110,3 +113,20 @@ def test_every_statement_was_verified_and_a_picture_lies_beside_the_data(
     files = list((place / document["data_dir"] / "statements").glob("*.json"))
     assert len(files) == accounts * document["periods"]
     assert (place / document["picture"]).read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+def test_homes_saved_what_their_pages_and_tables_say(document: dict[str, Any], place: Path) -> None:
+    with open_community(place / document["data_dir"], read_only=True) as community:
+        books = Books(community)
+        desk = desks_of(books).statements
+        sums = {
+            account: desk.sums(desk.lines(account, 0, 2**40, settled_only=True))
+            for account in range(2, 2 + document["members"])
+        }
+        books.close()
+    assert document["saved_nano"] == {
+        str(account): str(each.saved_nano) for account, each in sums.items()
+    }
+    assert document["import_wh"] == sum(each.import_wh for each in sums.values())
+    assert document["traded_wh"] == sum(each.bought_wh for each in sums.values())
+    assert all(each.saved_nano > 0 for each in sums.values())
