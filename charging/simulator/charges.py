@@ -85,6 +85,8 @@ class Charges:
         if transaction is None:
             return
         connector.advance(at)
+        if cause is Cause.TRIGGER and not connector.driven:
+            at = connector.measured_at  # Between two of its values a script's register is unknown.
         reading = connector.show(at)
         transaction.last = reading
         transaction.samples += 1

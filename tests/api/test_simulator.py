@@ -223,6 +223,32 @@ def test_meter_values_are_sent_when_asked_for_in_a_charge_and_outside(version: s
     run(scenario())
 
 
+@both
+def test_a_meter_that_is_asked_between_two_values_of_a_script_tells_the_last_one(
+    version: str,
+) -> None:
+    async def scenario() -> None:
+        async with scene(version) as s:
+            await s.start()
+            await s.point.charge(until=T0 + HOUR, energy_wh=POWER_W)
+            clock = s.point.clock
+            assert isinstance(clock, ScriptClock)
+            await clock.reach(T0 + HOUR + 5 * MINUTE)
+            if version == "1.6":
+                ask: Any = call16.TriggerMessage(requested_message="MeterValues", connector_id=1)
+            else:
+                ask = call201.TriggerMessage(requested_message="MeterValues", evse={"id": 1})
+            told = len(s.updates())
+            await s.ask(ask)
+            await s.point.told()
+            *_, before, asked = s.registers()
+            assert len(s.updates()) == told + 1
+            assert asked.context == "Trigger"
+            assert (asked.at, asked.value) == (before.at, before.value)
+
+    run(scenario())
+
+
 def test_settings_of_1_6_are_read_and_changed() -> None:
     async def scenario() -> None:
         async with scene("1.6") as s:
