@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ENDS_WITHIN_MS = 60_000
+SOME_ENERGY_MS = 1_500  # At 7.4 kW it is 3 Wh.
 POCKET_MICRO = 500_000_000  # What the demo's faucet fills a wallet to.
 
 
@@ -46,10 +47,20 @@ def sign(page: "Page") -> None:
 
 
 def until_charging(page: "Page") -> None:
-    """Waits until the car is seen to take energy."""
+    """Waits until the charge is seen to have begun, and lets some energy flow."""
+    _until(page, "kWh")
+    page.wait_for_timeout(SOME_ENERGY_MS)
+
+
+def until_measured(page: "Page") -> None:
+    """Waits until the car is seen to have taken energy."""
+    _until(page, "[1-9]")
+
+
+def _until(page: "Page", shown: str) -> None:
     ends_at = time.monotonic() + ENDS_WITHIN_MS / 1_000
     energy = page.locator("[data-live=energy]")
-    while not (energy.is_visible() and re.search("[1-9]", energy.inner_text())):
+    while not (energy.is_visible() and re.search(shown, energy.inner_text())):
         assert time.monotonic() < ends_at, page.locator("main").inner_text()
         page.wait_for_timeout(100)
 
