@@ -55,8 +55,8 @@ class Drivers:
         here = self._book.points().keys()
         try:
             for stay in self._stays.after(to_unix_s(self._clock.now())):
+                await self._wait_for(stay)  # Also where none of the garage's points are here.
                 if stay.charge_point_id in here:
-                    await self._wait_for(stay)
                     visit = asyncio.create_task(self._visit(stay))
                     self._visits.add(visit)
                     visit.add_done_callback(self._visits.discard)
