@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from ledger.chain.protocol import Block, Log
@@ -85,6 +86,10 @@ _CONTRACT = SQLModel.metadata.tables["index_contract"]
 _BLOCK = SQLModel.metadata.tables["index_block"]
 _LOG = SQLModel.metadata.tables["index_log"]
 _CALLDATA = SQLModel.metadata.tables["index_calldata"]
+_FOLLOW = {
+    "sqlite": sqlite.insert(_CONTRACT).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(_CONTRACT).on_conflict_do_nothing(),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +174,8 @@ class IndexStore:
                 {"address": address, "start_block": start_block, "next_block": start_block}
                 for address in sorted(set(addresses) - known)
             ]
-            _insert(connection, _CONTRACT, rows)
+            if rows:  # Several may begin at once.
+                connection.execute(_FOLLOW[connection.dialect.name], rows)
 
     def append(self, chunk: Chunk) -> bool:
         """Adds a chunk in one transaction; False if another process was first."""
