@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from api import keystore
 from api.cli.app import run
 from api.jobs.demo import run_demo_job
 from tests.e2e.registers import KONSTANZ
@@ -44,6 +45,8 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(clean)
     for name in ("WATTLEDGER_DATA_DIR", "WATTLEDGER_DATABASE_URL", "WATTLEDGER_RPC_TIMEOUT_S"):
         monkeypatch.delenv(name, raising=False)
+    # A real keystore takes half a second to open: tests/unit/test_keystore.py waits for it.
+    monkeypatch.setattr(keystore, "SCRYPT_N", 2)
 
     def call(*words: object) -> Ran:
         capsys.readouterr()

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from api import keystore
 from api.config import read_config
 from api.datadir import DataDir
 from api.jobs.community import ROLES, open_community
@@ -190,9 +189,8 @@ def test_code_is_ours_whatever_it_was_created_with_and_not_with_one_byte_changed
 
 
 @pytest.fixture
-def street(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Any:
+def street(tmp_path: Path, cli: Cli) -> Any:
     """A community on a node of its own, that a test may stop."""
-    monkeypatch.setattr(keystore, "SCRYPT_N", 2)  # A real one is opened in half a second.
     port = free_port()
     with anvil(port) as process:
         url, config, home = url_of(port), tmp_path / "c.toml", tmp_path / "data"

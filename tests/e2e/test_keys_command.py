@@ -5,19 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from api import keystore
 from api.datadir import DataDir
 from ledger.chain.wallet import load_keystore, new_wallet, save_keystore
 from ledger.keccak import checksum_address
 from tests.e2e.command_line import Cli
 
 NAMES = ["operator", "account:2", "meter:a/1", "meter_id:a/1", "salt", "ocpp:CP1"]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keystores that are opened at once: tests/unit/test_keystore.py has real ones."""
-    monkeypatch.setattr(keystore, "SCRYPT_N", 2)
 
 
 @pytest.fixture
