@@ -35,6 +35,11 @@ BODIES = [
     "/v1/sessions",
     "/v1/sessions/{session_id}/top-up",
     "/v1/sessions/{session_id}/stop",
+    "/v1/accounts/2/deposits",
+    "/v1/accounts/2/withdrawals",
+    "/v1/join",
+    "/v1/meters",
+    "/v1/demo/tokens",
     "/rpc",
 ]
 
