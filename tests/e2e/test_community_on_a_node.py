@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -288,3 +289,32 @@ def test_another_chain_at_the_same_address_is_refused(
         assert ran.code == 1
         ran = cli("verify", file, "--rpc", street.url)
         assert (ran.code, "no contract" in ran.out) == (1, True), ran.err
+
+
+def test_a_backup_that_the_chain_has_outrun_pays_nothing_twice_and_says_what_it_lacks(
+    node: str, cli: Cli, tmp_path: Path
+) -> None:
+    street = make_street(cli, tmp_path, node, dispute_s=0)
+    let_next_block_come(node)
+    first = instant(street.first_s + HOUR_S)
+    ran = cli("settle", "--until", first, "--data-dir", street.data, "--json")
+    assert (ran.code, len(ran.document["settled"])) == (0, 1), ran.err
+    backup = tmp_path / "backup.tar.gz"
+    assert cli("backup", backup, "--data-dir", street.data).code == 0
+    ran = cli("settle", "--until", street.until, "--data-dir", street.data, "--json")
+    assert (ran.code, len(ran.document["settled"])) == (0, PERIODS - 1), ran.err
+    check_money(street)
+    again = tmp_path / "again"
+    ran = cli("restore", backup, "--data-dir", again)
+    assert (ran.code, "The chain went on" in ran.out) == (0, True), ran.err
+    shutil.copy(street.data / "keystore.password", again)  # Never in a backup.
+    ran = cli("settle", "--until", street.until, "--data-dir", again, "--json")
+    assert (ran.code, ran.document["settled"]) == (0, []), ran.err
+    check_money(street)
+    ran = cli("doctor", "--data-dir", again, "--json")
+    [lacking] = [each for each in ran.document["checks"] if each["name"] == "periods"]
+    assert (lacking["verdict"], f"{PERIODS - 1} runs" in lacking["detail"]) == ("problem", True)
+    ran = cli("audit", "--data-dir", again, "--json")
+    assert ran.code == 1
+    assert len(ran.document["discrepancies"]) == PERIODS - 1
+    assert all("salts are not in" in each["detail"] for each in ran.document["discrepancies"])
