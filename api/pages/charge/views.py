@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from markupsafe import Markup
@@ -74,7 +75,7 @@ def charger_page(charger: Charger, others: Sequence[Charger], words: Words) -> C
         prices=price_lines(connector.tariff, words),
         example=_example(charger, words),
         vat=words("charge.price.vat", percent=words.per_cent(connector.vat_bps)),
-        until=until_at and words("charge.price.until", until=words.instant(until_at)),
+        until=None if until_at is None else _until(until_at, words),
         offers=[
             Offer(deposit=deposit, buys=_buys(deposit, words)) for deposit in deposits_of(connector)
         ],
@@ -98,14 +99,21 @@ def listed(charger: Charger, words: Words) -> ListedCharger:
 def _example(charger: Charger, words: Words) -> str:
     example = example_of(charger.connector)
     hours, minutes = divmod(example.time_s // SECONDS_PER_MINUTE, MINUTES_PER_HOUR)
-    key = "charge.example.hours" if hours else "charge.example.minutes"
-    facts: dict[str, object] = {"minutes": minutes} | ({"hours": hours} if hours else {})
+    time = (
+        words("charge.example.hours", hours=hours, minutes=minutes)
+        if hours
+        else words("charge.example.minutes", minutes=minutes)
+    )
     return words(
         "charge.example",
         kwh=example.energy_wh // WH_PER_KWH,
-        time=words(key, **facts),
+        time=time,
         cost=words.money_micro(example.cost_micro),
     )
+
+
+def _until(until_at: datetime, words: Words) -> str:
+    return words("charge.price.until", until=words.instant(until_at))
 
 
 def _buys(deposit: Deposit, words: Words) -> str:

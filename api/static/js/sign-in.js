@@ -57,9 +57,11 @@ export async function openSignIn({ reason } = {}) {
   return showDialog(t("js.wallet.title"), (dialog, close) => {
     const said = el("div", { role: "alert" });
     const choose = (wallet) => attempt(dialog, said, wallet, chainId, close);
-    dialog.append(el("p", {}, reason ?? t("js.wallet.lead")));
-    if (people.length) dialog.append(...demoChoice(people, chainId, choose));
-    dialog.append(...ownChoice(found, choose), said, closing(close));
+    const own = ownChoice(found, choose);
+    const demo = people.length ? demoChoice(people, chainId, choose) : [];
+    // Who has a wallet here is not led past it; who has none is not led to it.
+    const choices = found.length ? [...own, said, ...demo] : [...demo, ...own, said];
+    dialog.append(el("p", {}, reason ?? t("js.wallet.lead")), ...choices, closing(close));
   });
 }
 
@@ -88,6 +90,7 @@ export function showProblem(said, problem, wallet, again) {
     parts.push(switchButton(said, wallet, problem.facts.expected, again));
   }
   said.replaceChildren(...parts);
+  said.scrollIntoView({ block: "nearest" });
 }
 
 function switchButton(said, wallet, chainId, again) {
@@ -187,7 +190,7 @@ function demoChoice(people, chainId, choose) {
     el("p", { class: "hint" }, t("js.wallet.demo_says")),
     el(
       "ul",
-      { class: "picks" },
+      { class: "picks people" },
       ...people.map((person) =>
         el("li", {}, choice(personWords(person), () => choose(demoWallet(person.name, chainId)))),
       ),
@@ -202,8 +205,10 @@ function demoChoice(people, chainId, choose) {
 }
 
 /** "anna, a driver", "home 2, DE_KN_residential1", "the grid operator". */
-function personWords({ kind, account, title }) {
-  return t(`js.wallet.person.${kind}`, { name: title, account: String(account) });
+function personWords({ kind, name, account, title }) {
+  const isNameless = kind === "home" && title === name;
+  const key = `js.wallet.person.${isNameless ? "nameless" : kind}`;
+  return t(key, { name: title, account: String(account) });
 }
 
 function ownChoice(found, choose) {
