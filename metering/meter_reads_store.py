@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Engine, and_, func, or_, select
 
@@ -16,8 +16,8 @@ from metering.reading_rows_store import (
     numbers_of,
     with_neighbours,
 )
-from metering.readings import MeterId, Reading, SignedReading
-from metering.store import KeptReading
+from metering.readings import MeterId
+from metering.store import KeptReading, kept_of
 
 Interval = tuple[int, int]  # Instants in Unix seconds, both included.
 Known = tuple[int, int, int]  # From and until, both included, and the cutoff.
@@ -67,7 +67,7 @@ class MeterReads:
             .limit(limit)
         )
         with self._engine.begin() as connection:
-            return [_kept(meter_id, row) for row in connection.execute(query)]
+            return [kept_of(meter_id, row) for row in connection.execute(query)]
 
     def around(self, stretches: Iterable[Known]) -> dict[MeterId, Interval]:
         """Of every meter what was known of any of these stretches, a neighbour on each side too."""
@@ -103,20 +103,3 @@ class MeterReads:
                 )
                 for row in connection.execute(query)
             }
-
-
-def _kept(meter_id: MeterId, row: Any) -> KeptReading:
-    _, taken_s, version, import_wh, export_wh, signature, accepted_s = row
-    return KeptReading(
-        signed=SignedReading(
-            reading=Reading(
-                meter_id=meter_id,
-                taken_at=from_unix_s(taken_s),
-                import_wh=import_wh,
-                export_wh=export_wh,
-            ),
-            signature=bytes(signature),
-        ),
-        version=version,
-        accepted_at=from_unix_s(accepted_s),
-    )

@@ -214,7 +214,7 @@ class ReadingStore:
             for chunk in chunks(sorted(by_number)):
                 spans = [(number, to_unix_s(from_at), to_unix_s(until_at)) for number in chunk]
                 for row in select_rows(connection, spans, COLUMNS, _cutoff_s(cutoff_at)):
-                    kept.append(_kept(by_number[row[0]], row))  # noqa: PERF401 (reads better)
+                    kept.append(kept_of(by_number[row[0]], row))  # noqa: PERF401 (reads better)
         return kept
 
     def known_stretches(self, *, cutoff_at: datetime | None = None) -> dict[MeterId, Stretch]:
@@ -313,7 +313,8 @@ def _spans(number: int, meter_id: MeterId, tallies: Iterable[Tally]) -> Iterator
     yield number, first_s, instants_s[-1]
 
 
-def _kept(meter_id: MeterId, row: Any) -> KeptReading:
+def kept_of(meter_id: MeterId, row: Any) -> KeptReading:
+    """A version of a reading from its row, in the order of `COLUMNS`."""
     _, taken_s, version, import_wh, export_wh, signature, accepted_s = row
     reading = Reading(
         meter_id=meter_id,
