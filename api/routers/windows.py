@@ -48,7 +48,7 @@ def get_windows(
     )
     window_s = service.community.schedule.window_s
     return WindowsOut(
-        items=[WindowOut.of_view(each, window_s, sees_all=sees_all) for each in found[:limit]],
+        items=[WindowOut.of(each, window_s, sees_all=sees_all) for each in found[:limit]],
         next=write_number(found[limit - 1].start_s if len(found) > limit else None),
         full=sees_all,
     )

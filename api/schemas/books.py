@@ -53,7 +53,7 @@ class PriceOut(Wire):
         )
 
 
-class WindowOut(PriceOut):
+class WindowOut(Wire):
     """One window of the community, at its prices."""
 
     start: Instant
@@ -61,6 +61,10 @@ class WindowOut(PriceOut):
     period_start: Instant
     run: int | None = Field(description="Whose figures these are; null: provisional.")
     state: PeriodState
+    local_per_kwh: int = Field(description="Micro-tokens per kWh, as all prices.")
+    local_fee_per_kwh: int
+    grid_import_per_kwh: int
+    grid_export_per_kwh: int
     import_wh: int | None = Field(description="Null where so few stand behind it: see `hidden`.")
     export_wh: int | None
     traded_wh: int | None
@@ -68,7 +72,7 @@ class WindowOut(PriceOut):
     complete: bool = Field(description="Every meter has been heard since the window's end.")
 
     @classmethod
-    def of_view(cls, view: WindowView, window_s: int, *, sees_all: bool) -> Self:
+    def of(cls, view: WindowView, window_s: int, *, sees_all: bool) -> Self:
         """As everybody may see it, or as members do."""
         cells = (view.imported, view.exported, view.traded)
         shown = [_shown(cell, sees_all=sees_all) for cell in cells]

@@ -124,7 +124,7 @@ def _year(desks: MarketDesks, first: date, last: date) -> Any:
 
 def _windows(desks: MarketDesks, until_s: int) -> list[str]:
     found = desks.windows.windows(until_s - DAY_S, until_s)
-    return [WindowOut.of_view(each, 3_600, sees_all=False).model_dump_json() for each in found]
+    return [WindowOut.of(each, 3_600, sees_all=False).model_dump_json() for each in found]
 
 
 def _provisional(books: Books, period_start_s: int) -> Any:

@@ -10,6 +10,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Self
 
 from api.jobs.following import Told
@@ -81,7 +82,7 @@ class MarketNews:
             yield self._id_of(at), event
         while not self._ending.is_set():
             changed = self._changed
-            news = [(at, event) for at, event in self._told if at > number]
+            news = self._after(number)
             for at, event in news:
                 number = at
                 yield self._id_of(at), event
@@ -99,6 +100,10 @@ class MarketNews:
         number = int(digits[:NUMBER_DIGITS])
         oldest = self._told[0][0] if self._told else self._number + 1
         return number if oldest - 1 <= number <= self._number else None
+
+    def _after(self, number: int) -> list[tuple[int, MarketEvent]]:
+        newer = takewhile(lambda told: told[0] > number, reversed(self._told))
+        return list(newer)[::-1]
 
     def _latest(self) -> list[tuple[int, MarketEvent]]:
         latest = {event.name: (number, event) for number, event in self._told}

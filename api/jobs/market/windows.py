@@ -124,9 +124,9 @@ class WindowsDesk:
                 run=figures.run,
                 state=figures.state,
                 price=price,
-                imported=_cell(totals.import_wh, cells.imported and is_complete),
-                exported=_cell(totals.export_wh, cells.exported and is_complete),
-                traded=_cell(totals.traded_wh, cells.traded and is_complete),
+                imported=Cell(energy_wh=totals.import_wh, is_open=cells.imported and is_complete),
+                exported=Cell(energy_wh=totals.export_wh, is_open=cells.exported and is_complete),
+                traded=Cell(energy_wh=totals.traded_wh, is_open=cells.traded and is_complete),
                 estimated=cells.estimated,
                 is_complete=is_complete,
             )
@@ -145,7 +145,3 @@ class WindowsDesk:
             while len(self._cells) > RUNS_KEPT:
                 self._cells.popitem(last=False)
         return found
-
-
-def _cell(energy_wh: int, is_open: bool) -> Cell:  # noqa: FBT001
-    return Cell(energy_wh=energy_wh, is_open=is_open)
