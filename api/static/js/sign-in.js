@@ -204,11 +204,11 @@ function demoChoice(people, chainId, choose) {
   ];
 }
 
-/** "anna, a driver", "home 2, DE_KN_residential1", "the grid operator". */
+/** "anna, a driver", "Home 2" and below it "DE_KN_residential1", "The grid operator". */
 function personWords({ kind, name, account, title }) {
-  const isNameless = kind === "home" && title === name;
-  const key = `js.wallet.person.${isNameless ? "nameless" : kind}`;
-  return t(key, { name: title, account: String(account) });
+  const words = t(`js.wallet.person.${kind}`, { name: title, account: String(account) });
+  const below = kind === "home" && title !== name ? el("small", {}, title) : null;
+  return el("span", {}, words, below);
 }
 
 function ownChoice(found, choose) {
