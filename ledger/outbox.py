@@ -6,7 +6,7 @@ a second payment. What each step does is decided in `outbox_states.py`.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -95,8 +95,13 @@ class Outbox:
         policy: Policy | None = None,
         set_time: Callable[[datetime], None] | None = None,
         pause: Callable[[float], None] = time.sleep,
+        gas_max: Mapping[Address, int] | None = None,
     ) -> None:
-        """`set_time` moves the clock of a simulated chain to an intent's `not_before_at`."""
+        """
+        Args:
+            set_time: moves the clock of a simulated chain to an intent's `not_before_at`.
+            gas_max: by sender, of what says itself how much gas it needs; what needs more fails.
+        """
         self.problem: LedgerError | None = None
         self._chain = chain
         self._wallets = {wallet.address: wallet for wallet in wallets}
@@ -105,6 +110,7 @@ class Outbox:
         self._policy = policy or Policy()
         self._set_time = set_time
         self._pause = pause
+        self._gas_max = gas_max or {}
         self._checked = False
         self._failures = 0
         self._down_until: datetime | None = None
@@ -304,6 +310,10 @@ class Outbox:
                 if in_flight:
                     return False
                 self._store.refuse(entry, _explained(error))
+                return True
+            gas_max = self._gas_max.get(entry.sender)
+            if gas_max is not None and gas > gas_max:
+                self._store.refuse(entry, ("TooMuchGas", f"gas={gas}, gas_max={gas_max}"))
                 return True
         chosen_gas = gas
 

@@ -1,7 +1,7 @@
 """One community, opened: its data directory, database, chain, outbox, index and clock."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,6 +48,7 @@ from metering.store import ReadingStore
 OPERATOR = "operator"
 CHARGING = "charging"  # Opens and closes charges for the hosts.
 RELAY = "relay"  # Brings what people signed.
+RELAY_GAS_MAX = 1_000_000  # More than any of it needs, a wallet's own code included.
 OWNER, REGISTRAR = "owner", "registrar"
 SIGNERS = (OWNER, OPERATOR, REGISTRAR)
 ROLES = (*SIGNERS, CHARGING, RELAY, "supplier", "grid_operator", "importer", "salt")
@@ -147,9 +148,15 @@ class Community:
     def relay_outbox(self) -> Outbox:
         """The way for what people ask for: it does not wait for a settlement either."""
         self.keys.make([RELAY])  # Directories that are older than the role lack it.
-        return self._outbox_of([RELAY, *(role for role in SIGNERS if role in self.keys)])
+        return self._outbox_of(
+            [RELAY, *(role for role in SIGNERS if role in self.keys)],
+            # A contract that signs for its account runs code of its owner's choice at our cost.
+            gas_max={self.keys.wallet(RELAY).address: RELAY_GAS_MAX},
+        )
 
-    def _outbox_of(self, roles: Sequence[str]) -> Outbox:
+    def _outbox_of(
+        self, roles: Sequence[str], *, gas_max: Mapping[Address, int] | None = None
+    ) -> Outbox:
         set_time = None
         if isinstance(self.chain, EmbeddedChain) and self.config.chain.clock == "data":
             set_time = self.chain.set_next_timestamp
@@ -164,6 +171,7 @@ class Community:
             ),
             set_time=set_time,
             pause=self.pause,
+            gas_max=gas_max,
         )
 
     @cached_property

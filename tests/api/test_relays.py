@@ -9,6 +9,7 @@ import pytest
 from api.jobs.community import open_community
 from api.jobs.people import relay_book
 from api.jobs.people.relaying import Relaying
+from api.jobs.people.relays import RelayId, RelayState
 from ledger.chain import market_calls, settlement_token
 from ledger.chain.abi import encode_call
 from ledger.chain.wallet import new_wallet
@@ -369,6 +370,56 @@ def test_a_contract_signs_for_its_account_as_the_market_takes_it(world: PeopleWo
     assert world.put_limits(good, account).status_code == 202
     world.relay()
     assert world.market.limits_of(account)[-1].min_sell_per_kwh == 123_000
+
+
+# `isValidSignature` in the EVM's own words: it says yes, and ...
+YES = "63 1626ba7e"
+ANSWER = "60e0 1b 6000 52 6020 6000 f3"
+COSTLY = bytes.fromhex("62 100000 51 50" + YES + ANSWER)  # ... has first touched a MiB of memory.
+FICKLE = bytes.fromhex("5a 62 4c4b40 10" + YES + "02" + ANSWER)  # ... only with 5 million gas.
+
+
+def owned_by_code(world: PeopleWorld, runtime: bytes) -> int:
+    """An account whose address runs this code."""
+    community, account, size = world.community, world.market.account_count(), len(runtime)
+    made_by = bytes([0x5F + size, *runtime, 0x5F, 0x52, 0x60, size, 0x60, 32 - size, 0xF3])
+    (made,) = community.execute(
+        [community.intent(f"code:{account}", made_by, to=None, role="owner")]
+    )
+    assert made.inclusion is not None
+    assert made.inclusion.contract_address is not None
+    enrol = market_calls.enrol(account, made.inclusion.contract_address)
+    to = community.contracts.market
+    community.execute([community.intent(f"enrol:code:{account}", enrol, to=to)])
+    return account
+
+
+def test_a_wallet_whose_code_burns_gas_burns_none_of_ours(world: PeopleWorld) -> None:
+    account, chain = owned_by_code(world, COSTLY), world.community.chain
+    relay, relays = world.community.keys.wallet("relay").address, world.people.book
+    sent = chain.nonce(relay)
+    taken = world.put_limits(world.limits_body(account, new_wallet()), account)
+    assert taken.status_code == 202
+    world.relay()
+    view = relays.view(RelayId(bytes.fromhex(taken.json()["id"][2:])))
+    assert (view.state, view.reason) == (RelayState.FAILED, "TooMuchGas")
+    assert chain.nonce(relay) == sent
+    assert world.put_limits(world.limits_body(3), 3).status_code == 202  # Nobody else is held up.
+
+
+def test_what_fails_in_its_block_whenever_it_is_tried_is_not_tried_without_end(
+    world: PeopleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_book, "TRIES_MAX", 3)
+    account, chain = owned_by_code(world, FICKLE), world.community.chain
+    relay = world.community.keys.wallet("relay").address
+    body, sent = world.limits_body(account, new_wallet()), chain.nonce(relay)
+    for _ in range(3):
+        assert world.put_limits(body, account).status_code == 202
+        world.relay()
+    problem(world.put_limits(body, account), 409, "nonce_used")
+    world.relay()
+    assert chain.nonce(relay) == sent + 3
 
 
 def test_a_directory_without_the_relays_key_is_given_one_when_it_is_served(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ledger.outbox_store import OutboxStore
 from ledger.units import AccountId, Address
 
 A_DAY_MAX: Final = 200  # Relays of one account.
+TRIES_MAX: Final = 10  # Of one message: what fails so often is signed anew, if at all.
 RETRY_AFTER_S: Final = 3_600
 RISING: Final = frozenset({RelayKind.LIMITS, RelayKind.WITHDRAWAL})  # Nonces that may leave gaps.
 
@@ -65,6 +66,7 @@ class RelayBook:
             self._store.add(connection, relay)
             self._intents.put(intent, connection)
         else:
+            self._require_tries(connection, relay)
             self._store.hold(connection, relay)
             self._intents.retry(intent, connection)
         return self._view(connection, known or relay), True
@@ -90,6 +92,14 @@ class RelayBook:
         since = relay.created_at - timedelta(days=1)
         if self._store.count_since(connection, relay.account, since) >= A_DAY_MAX:
             raise RateLimited(retry_after_s=RETRY_AFTER_S)
+
+    def _require_tries(self, connection: Connection, relay: Relay) -> None:
+        """Refuses to try without end what passes when it is asked for, and fails in its block."""
+        entry = self._intents.entries([relay.outbox_key], connection).get(relay.outbox_key)
+        if relay.kind is RelayKind.PAYOUT or entry is None:
+            return
+        if len(entry.attempts) >= TRIES_MAX:
+            raise _used(relay, f"it failed {TRIES_MAX} times: sign anew")
 
     def standing(self, relay_id: RelayId) -> RelayView | None:
         """A relay that is on its way or done; None if it is unknown or failed."""

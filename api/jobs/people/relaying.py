@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, Self
 
-from api.jobs.community import RELAY, Community
+from api.jobs.community import RELAY, RELAY_GAS_MAX, Community
 from api.jobs.opening import database_failures_named
 from api.loops import Loop, LoopState
 from ledger.chain.rpc import RpcChain
@@ -20,7 +20,6 @@ PACE_S: Final = 5.0  # Between two looks for what has become due by itself.
 BUSY_PACE_S: Final = 1.0  # While something is on its way.
 TURNS_MAX: Final = 100  # Of one round: what always finds more to do must not keep us for ever.
 GAS_LOOK_S: Final = 60
-GAS_OF_A_RELAY: Final = 500_000  # More than any needs.
 STOP_WITHIN_S: Final = 3.0
 UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
@@ -122,10 +121,9 @@ class Relaying:
             return
         if time.monotonic() - self._gas_looked_s < GAS_LOOK_S:
             return
-        self._loop = Loop("relay")
         self._gas_looked_s = time.monotonic()
         address = self._community.keys.wallet(RELAY).address
-        needed_wei = GAS_OF_A_RELAY * chain.fees().max_fee_wei
+        needed_wei = RELAY_GAS_MAX * chain.fees().max_fee_wei
         if chain.balance_wei(address) >= needed_wei:
             self._trouble.pop("its address needs gas", None)
         elif self._trouble.setdefault("its address needs gas", "funds_missing"):
