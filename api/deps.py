@@ -108,8 +108,16 @@ def _require_own_page(request: Request) -> None:
     origin = request.headers.get("origin")
     if request.method in SAFE_METHODS or origin is None:
         return
-    if urlsplit(origin).netloc != request.headers.get("host"):
+    if _place_of(origin) != request.headers.get("host"):
         raise NotAllowed(rule="the cookie is for this service's own pages")
+
+
+def _place_of(origin: str) -> str | None:
+    """Host and port of an origin; None if it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 class Visitor(Access):

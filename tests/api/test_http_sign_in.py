@@ -293,6 +293,14 @@ def test_the_header_counts_before_the_cookie(world: World) -> None:
     problem(me(world, "nonsense"), 401, "not_authenticated")
 
 
+def test_an_origin_that_is_none_does_nothing_with_the_cookie_either(world: World) -> None:
+    with_cookie(world, world.driver)
+    for origin in ("http://[", "null", "http://]:1"):
+        response = world.client.post("/v1/auth/logout", headers={"Origin": origin})
+        problem(response, 403, "not_allowed")
+    world.client.cookies.clear()
+
+
 def test_another_origin_does_nothing_with_the_cookie(world: World) -> None:
     token = with_cookie(world, world.driver)
     for origin in ("http://evil.example", "http://testserver:8001", "null"):
