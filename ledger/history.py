@@ -211,9 +211,9 @@ class MarketHistory:
     # Folding.
 
     def _enrolled(self, event: MarketEvent) -> None:
-        self.owners.append(event.args["owner"])
         self.balances_nano.append(0)
         self._applied_nano.append(0)
+        self.owners.append(event.args["owner"])  # Last: whoever reads meanwhile counts owners.
 
     def _moved(self, event: MarketEvent) -> None:
         self.owners[event.args["account"]] = event.args["to"]
