@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.jobs.market.cells import cells_of, is_open
+from api.jobs.market.cells import cells_of_runs, cells_so_far, is_open
 from ledger.words import StatementRow, pack
 
 ENERGIES = st.one_of(st.integers(0, 3), st.integers(0, 10**8))
@@ -59,35 +59,105 @@ def test_nobody_who_is_behind_a_shown_sum_knows_another_ones_share_to_within_a_h
         assert max(others) < sum(energies_wh) - own_wh
 
 
-@given(
-    data=st.data(),
-    accounts=st.integers(1, 8),
-    windows=st.integers(1, 4),
+ROWS = st.builds(
+    StatementRow,
+    import_wh=ENERGIES,
+    export_wh=ENERGIES,
+    bought_wh=ENERGIES,
+    sold_wh=ENERGIES,
+    estimated=st.booleans(),
+    uncovered=st.booleans(),
 )
-def test_cells_are_those_of_the_rows_that_were_hashed(
-    data: st.DataObject, accounts: int, windows: int
-) -> None:
-    row = st.builds(
-        StatementRow,
-        import_wh=ENERGIES,
-        export_wh=ENERGIES,
-        bought_wh=ENERGIES,
-        sold_wh=ENERGIES,
-        estimated=st.booleans(),
-        uncovered=st.booleans(),
-    )
-    rows = data.draw(
-        st.lists(
-            st.lists(row, min_size=windows, max_size=windows), min_size=accounts, max_size=accounts
-        )
-    )
-    found = cells_of([pack(each.word for each in own) for own in rows], windows)
-    for window, cells in enumerate(found):
-        column = [own[window] for own in rows]
-        assert cells.imported == may_show([each.import_wh for each in column])
-        assert cells.exported == may_show([each.export_wh for each in column])
+
+
+@st.composite
+def periods(draw: st.DrawFn) -> list[list[StatementRow]]:
+    """Rows of some accounts, in some windows."""
+    windows = draw(st.integers(1, 4))
+    own = st.lists(ROWS, min_size=windows, max_size=windows)
+    return draw(st.lists(own, min_size=1, max_size=8))
+
+
+def packed(rows: list[list[StatementRow]]) -> list[bytes]:
+    return [pack(each.word for each in own) for own in rows]
+
+
+def column(rows: list[list[StatementRow]], window: int, name: str) -> list[int]:
+    return [getattr(own[window], name) for own in rows]
+
+
+@given(rows=periods())
+def test_cells_are_those_of_the_rows_that_were_hashed(rows: list[list[StatementRow]]) -> None:
+    for window, cells in enumerate(cells_of_runs([packed(rows)], len(rows[0]))):
+        assert cells.imported == may_show(column(rows, window, "import_wh"))
+        assert cells.exported == may_show(column(rows, window, "export_wh"))
         assert cells.traded == (
-            may_show([each.bought_wh for each in column])
-            and may_show([each.sold_wh for each in column])
+            may_show(column(rows, window, "bought_wh"))
+            and may_show(column(rows, window, "sold_wh"))
         )
-        assert cells.estimated == sum(each.estimated for each in column)
+        assert cells.estimated == sum(column(rows, window, "estimated"))
+
+
+@given(rows=periods())
+def test_what_nobody_settled_is_shown_only_without_an_estimate(
+    rows: list[list[StatementRow]],
+) -> None:
+    settled = cells_of_runs([packed(rows)], len(rows[0]))
+    for before, cells in zip(settled, cells_so_far(packed(rows), len(rows[0])), strict=True):
+        assert cells.estimated == before.estimated
+        for name in ("imported", "exported", "traded"):
+            assert getattr(cells, name) == (getattr(before, name) and not cells.estimated)
+
+
+@given(rows=periods(), data=st.data())
+def test_a_revision_shows_nothing_that_tells_of_whom_it_changed(
+    rows: list[list[StatementRow]], data: st.DataObject
+) -> None:
+    """Some accounts' rows are changed; one more has come; then some once more."""
+    runs = [rows]
+    for _ in range(2):
+        changed = [
+            data.draw(st.lists(ROWS, min_size=len(own), max_size=len(own)))
+            if data.draw(st.booleans())
+            else own
+            for own in runs[-1]
+        ]
+        runs.append([*changed, runs[-1][0]])
+    shown = [
+        cells_of_runs([packed(each) for each in runs[: n + 1]], len(rows[0])) for n in range(3)
+    ]
+    parts = {
+        "imported": ["import_wh"],
+        "exported": ["export_wh"],
+        "traded": ["bought_wh", "sold_wh"],
+    }
+    for window in range(len(rows[0])):
+        for name, fields in parts.items():
+            for later in range(3):
+                if not getattr(shown[later][window], name):
+                    continue
+                for field in fields:
+                    new = column(runs[later], window, field)
+                    assert may_show(new)
+                    for earlier in range(later):
+                        if getattr(shown[earlier][window], name):
+                            old = column(runs[earlier], window, field)
+                            old += [0] * (len(new) - len(old))
+                            changes = [abs(a - b) for a, b in zip(new, old, strict=True)]
+                            assert not any(changes) or may_show(changes)
+
+
+def test_a_correction_of_one_home_takes_the_sum_back_and_one_of_all_does_not() -> None:
+    before = [[StatementRow(import_wh=100 + number, export_wh=0)] for number in range(6)]
+    one = [[StatementRow(import_wh=150, export_wh=0)], *before[1:]]
+    every = [[StatementRow(import_wh=own[0].import_wh + 10, export_wh=0)] for own in before]
+    (first,) = cells_of_runs([packed(before)], 1)
+    (of_one,) = cells_of_runs([packed(before), packed(one)], 1)
+    (of_all,) = cells_of_runs([packed(before), packed(every)], 1)
+    (same,) = cells_of_runs([packed(before), packed(before)], 1)
+    assert (first.imported, of_one.imported, of_all.imported, same.imported) == (
+        True,
+        False,
+        True,
+        True,
+    )

@@ -13,7 +13,7 @@ from typing import Final
 
 from api.jobs.following import Told
 from api.jobs.market.books import Books
-from api.jobs.market.cells import WindowCells, cells_of
+from api.jobs.market.cells import WindowCells, cells_so_far
 from api.jobs.meter_book import heard_through_s
 from api.jobs.planning import assignment_of, flows_of_book
 from ledger.assignment import Assignment, FlowCell
@@ -150,7 +150,7 @@ class ProvisionalBooks:
             totals=cleared.totals,
             row_words=row_words,
             amounts_nano=cleared.amounts_nano,
-            cells=tuple(cells_of(row_words, schedule.period_windows)),
+            cells=tuple(cells_so_far(row_words, schedule.period_windows)),
             heard_through_s=heard_through_s(book, stretches, period_start_s, end_s),
             heard_of_account_s={
                 account: heard_through_s(book, stretches, period_start_s, end_s, account=account)

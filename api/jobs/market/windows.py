@@ -8,7 +8,7 @@ from typing import Final
 
 from api.jobs.following import Told
 from api.jobs.market.books import Books, Shown
-from api.jobs.market.cells import NOBODYS, WindowCells, cells_of
+from api.jobs.market.cells import NOBODYS, WindowCells, cells_of_runs
 from api.jobs.market.periods import PeriodsDesk
 from api.jobs.market.provisional import ProvisionalBooks
 from api.jobs.market.views import Cell, PeriodState, WindowView
@@ -135,10 +135,12 @@ class WindowsDesk:
         with self._guard:
             found = self._cells.get(shown.statements_root)
         if found is None:
-            row_words = self._books.reads.row_words(shown.key)
+            period_start_s, last = shown.key
+            runs = [self._books.reads.row_words((period_start_s, run)) for run in range(last + 1)]
             windows = self._books.schedule.period_windows
             # Where some were erased nobody can tell any more who stands behind a sum.
-            found = cells_of(row_words, windows) if all(row_words) else [NOBODYS] * windows
+            is_whole = all(row_words and all(row_words) for row_words in runs)
+            found = cells_of_runs(runs, windows) if is_whole else [NOBODYS] * windows
         with self._guard:
             self._cells[shown.statements_root] = found
             self._cells.move_to_end(shown.statements_root)
