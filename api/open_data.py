@@ -18,9 +18,8 @@ AUTHORITY: Final = "http://publications.europa.eu/resource/authority/"
 RULE: Final = (
     f"A sum is given only if at least {ACCOUNTS_MIN} accounts stand behind it, each with something "
     "and none with over half of it; what is traded, only if that holds for its buyers and for its "
-    "sellers. Any other sum, one of zero too, is left empty, and so is one that a revision changed, "
-    "unless that holds for the changes. Only final periods are given, by their last run. Times are "
-    "UTC."
+    "sellers; what a revision changed, only if that holds for the changes, too. Any other sum, one "
+    "of zero too, is left empty. Only final periods are given, by their last run. Times are UTC."
 )
 
 
