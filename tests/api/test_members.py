@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from api.jobs.forgetting.forget import forget_account, forget_application
 from api.jobs.people.pairings import PairingWish
 from ledger.chain import market_calls, registry
 from ledger.chain.registry import RegistryReader
@@ -487,6 +489,46 @@ def test_only_the_grid_operator_decides_about_meters(world: PeopleWorld) -> None
             path = f"/pairings/{asked['id']}/{verb}"
             problem(world.post(path, {}, who), 403, "not_allowed")
     problem(world.post(f"/pairings/0x{'00' * 32}/accept", {}, world.web.auditor), 404, "not_found")
+
+
+# Being forgotten.
+
+
+def words_kept(world: PeopleWorld) -> str:
+    """All that is kept of what people said, and were answered."""
+    with world.community.engine.begin() as connection:
+        return " ".join(
+            str(tuple(row))
+            for table in ("person", "pairing", "idempotent_answer")
+            for row in connection.execute(text(f"SELECT * FROM {table}")).all()
+        )
+
+
+def test_whoever_is_forgotten_is_in_no_answer_to_whoever_decided_about_them(
+    world: PeopleWorld, newcomer: Wallet
+) -> None:
+    asked = world.post("/join", JOIN | {"name": "Ada Vanish"}, newcomer, key="ask").json()
+    path = f"/applications/{asked['id']}/refuse"
+    assert world.post(path, {}, world.web.operator, key="refuse-vanish").status_code == 200
+    other = world.post("/join", JOIN, new_wallet(), key="ask").json()
+    assert words_kept(world).count("Ada Vanish") == 3
+    forget_application(world.community, asked["id"])
+    assert "Ada Vanish" not in words_kept(world)
+    assert other["address"] in words_kept(world)
+
+
+def test_what_a_member_called_devices_that_became_no_meter_is_forgotten(
+    world: PeopleWorld, newcomer: Wallet
+) -> None:
+    account = joined(world, newcomer)
+    for label in ("Vanish roof", "Vanish cellar"):
+        wanted = pairing_body(world, new_wallet(), account, owner=newcomer, label=label)
+        asked = world.post("/meters", wanted, newcomer, key=label.replace(" ", "-"))
+        assert asked.status_code == 201, asked.text
+    refused = f"/pairings/{asked.json()['id']}/refuse"
+    assert world.post(refused, {}, world.web.auditor, key="no").status_code == 200
+    forget_account(world.community, AccountId(account))
+    assert "Vanish" not in words_kept(world)
 
 
 def test_in_the_end_an_audit_finds_nothing(world: PeopleWorld) -> None:

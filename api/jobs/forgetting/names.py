@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from api.config import CommunityConfig
 from api.jobs.community import Community
 from api.jobs.create import meter_id_name, meter_key
-from api.jobs.forgetting.people_store import relabel_pairing
+from api.jobs.forgetting.people_store import paired_by, relabel_pairing
 from ledger.units import FIRST_MEMBER, AccountId
 from metering.erasing_store import relabel
 from metering.readings import MeterId
@@ -38,10 +38,12 @@ def named_meters(community: Community, account: AccountId) -> dict[MeterId, str]
 def take_names_off(
     connection: Connection, account: AccountId, named: Mapping[MeterId, str]
 ) -> Labels:
-    """Gives meters nameless labels."""
+    """Gives meters nameless labels, and whatever else an account asked to be one."""
     for meter_id in named:
         relabel(connection, meter_id, nameless(meter_id))
-        relabel_pairing(connection, account, meter_id, nameless(meter_id))
+    # Those that were refused, or still wait, as well: they have no meter.
+    for asked_id in map(MeterId, paired_by(connection, account)):
+        relabel_pairing(connection, account, asked_id, nameless(asked_id))
     return {label: nameless(meter_id) for meter_id, label in named.items()}
 
 

@@ -1,12 +1,13 @@
 """Erases what tells who somebody is from the tables of this layer."""
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, select, update
 from sqlmodel import SQLModel
 
 # Each import makes its tables known.
 import api.auth_store
 import api.idempotency_store
 import api.jobs.people.pairing_store  # noqa: F401
+from ledger.keccak import checksum_address
 from ledger.units import AccountId, Address
 
 _TOKEN = SQLModel.metadata.tables["auth_token"]
@@ -15,9 +16,16 @@ _PAIRING = SQLModel.metadata.tables["pairing"]
 
 
 def sign_out(connection: Connection, address: Address) -> int:
-    """Ends all of an address's sign-ins, and forgets what it was answered."""
-    connection.execute(delete(_ANSWER).where(_ANSWER.c.caller == address))
+    """Ends all of an address's sign-ins, and forgets what it, or others about it, were answered."""
+    about = _ANSWER.c.body.contains(checksum_address(address))  # As whoever decided about it was.
+    connection.execute(delete(_ANSWER).where((_ANSWER.c.caller == address) | about))
     return connection.execute(delete(_TOKEN).where(_TOKEN.c.address == address)).rowcount
+
+
+def paired_by(connection: Connection, account: AccountId) -> list[bytes]:
+    """What an account asked to be its meters, whatever became of it."""
+    query = select(_PAIRING.c.meter_id).where(_PAIRING.c.account == account)
+    return [bytes(meter_id) for meter_id in connection.execute(query).scalars()]
 
 
 def relabel_pairing(
