@@ -11,7 +11,10 @@ import pytest
 
 from api.jobs.community import Community
 from api.jobs.create import meter_key
+from api.jobs.taking.books import Books
+from api.jobs.taking.in_process import THREADS
 from ledger.units import from_unix_s
+from metering.meters import MeterBook
 from metering.readings import MeterId, Reading, SignedReading
 from metering.readings_json import to_json
 from metering.signing import sign_reading
@@ -317,6 +320,20 @@ def test_what_becomes_of_readings_is_counted_by_code(world: World, community: Co
     answer(world, item, item, None)
     after = [count(code) for code in codes_of_interest]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1]
+
+
+def test_a_fault_while_the_book_of_meters_is_read_holds_nobody_up_afterwards(
+    world: World, community: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(_books: Books) -> MeterBook:
+        raise RuntimeError("a fault of the program")
+
+    reading = signed(community, "one", Instants.take())
+    with monkeypatch.context() as patch:
+        patch.setattr(Books, "newest", fault)
+        for _ in range(THREADS + 1):
+            problem(post(world, reading), 500, "internal_error")
+    assert answer(world, reading)["accepted"] == 1
 
 
 def test_whoever_sends_too_many_bad_readings_is_told_when_to_come_back(

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -18,6 +19,7 @@ from api.jobs.community import Community
 from api.jobs.create import meter_key
 from api.jobs.planning import flows_known
 from api.jobs.settling import Settling
+from api.jobs.taking import crew as crew_module
 from api.jobs.taking.answers import TakenAnswer
 from api.jobs.taking.crew import Crew
 from api.jobs.taking.desk import Desk, open_desk
@@ -221,6 +223,24 @@ def test_a_worker_that_dies_costs_no_reading_and_is_replaced(
     assert served.run(run()) == 3
     found = [each for each in kept(community) if 2_000 <= each[1] < 3_500]
     assert len(found) == len({each[:2] for each in found}) == 1_500
+
+
+def test_a_worker_that_could_not_be_started_is_started_later(
+    community: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew_module, "PAUSE_S_MAX", 0.1)
+
+    async def run() -> None:
+        crew = Crew(community, count=1, meter_readings_per_minute=10**6)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", "/nowhere/python")
+            await crew.__aenter__()
+            await asyncio.sleep(0.3)
+            assert crew.process_ids() == []
+        await until(lambda: crew.state().problem is None)
+        await crew.__aexit__()
+
+    asyncio.run(run())
 
 
 def test_a_meter_that_is_registered_meanwhile_is_heard_soon(

@@ -175,7 +175,12 @@ class Crew:
         loop, pause_s = asyncio.get_running_loop(), PAUSE_S_MIN
         while not self._is_ending:
             began_s = loop.time()
-            hand = await self._started()
+            try:
+                hand = await self._started()
+            except OSError as error:  # No memory or no process to be had: later, perhaps.
+                log.error("a worker could not be started: %s", error)  # noqa: TRY400 (no fault)
+                await asyncio.sleep(PAUSE_S_MAX)
+                continue
             if self._is_ending:
                 hand.sink.close()
             try:

@@ -1,12 +1,14 @@
 """Readings taken in by threads of the service's own process."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from queue import SimpleQueue
 from threading import Thread
 from typing import Final, Self
 
+from api.errors import Internal
 from api.jobs.community import Community
 from api.jobs.taking.answers import Outcome, problem_in
 from api.jobs.taking.books import Books
@@ -17,6 +19,7 @@ from ledger.errors import LedgerError
 from ledger.units import from_unix_s
 
 THREADS: Final = 2  # While one waits for the disk, the other checks signatures.
+log = logging.getLogger(__name__)
 
 
 class InProcess:
@@ -64,6 +67,10 @@ class InProcess:
         except LedgerError as error:
             self._problem = error.code
             return [error for _ in group]
+        except Exception:  # Nobody would take readings in any more if this thread ended.
+            log.exception("the book of meters could not be read")
+            self._problem = Internal.code
+            return [Internal() for _ in group]
         accepted_at = from_unix_s(max(each.accepted_at_s for each in group))
         moment = Moment(book=book, now_at=now_at, accepted_at=accepted_at)
         outcomes = self._taker.take([each.body for each in group], moment)
