@@ -13,13 +13,13 @@ from api.cli.charge_outcome import Ended, ended_outcome, placed_outcome
 from api.cli.charge_words import session_line, signing_text
 from api.cli.context import Outcome
 from api.cli.money import tokens_exact
-from api.datadir import write_whole
 from api.driver.answers import Connector, Market, Session
 from api.driver.desk import DriverDesk
 from api.driver.following import Following, Wishes, interruptible
 from api.driver.http import BadAnswer, ServiceUnreachable
 from api.driver.news import Inbox
 from api.driver.signing import PermitOffer, escrow_domain, new_order, new_top_up, permit_offer
+from api.files import write_whole
 from api.jobs.verify import Verdict
 from api.jobs.verify_receipt import EscrowFacts, verify_receipt
 from charging.desk import Permit, SessionState
