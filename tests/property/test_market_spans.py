@@ -65,9 +65,7 @@ def test_every_window_is_in_one_day_and_one_month(
     assert sum(span.sums.windows for span in by_month) == len(lines)
 
 
-@given(
-    day=st.dates(date(2010, 1, 1), date(2030, 1, 1)), zone=st.sampled_from(ZONES).map(ZoneInfo)
-)
+@given(day=st.dates(date(2010, 1, 1), date(2030, 1, 1)), zone=st.sampled_from(ZONES).map(ZoneInfo))
 @example(day=date(2011, 12, 30), zone=ZoneInfo("Pacific/Apia"))  # There was no such day.
 def test_a_windows_day_is_the_one_that_the_calendar_shows_when_it_begins(
     day: date, zone: ZoneInfo
