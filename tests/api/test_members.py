@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from api.jobs.forgetting.forget import forget_account, forget_application
+from api.jobs.people import pairing
 from api.jobs.people.pairings import PairingWish
 from ledger.chain import market_calls, registry
 from ledger.chain.registry import RegistryReader
@@ -450,6 +451,23 @@ def test_an_account_cannot_draw_more_than_a_settlement_may_take(world: PeopleWor
     body = pairing_body(world, new_wallet(), account, owner=wallet, limit_w=10)
     assert world.post("/meters", body, wallet).status_code == 201
     assert len(book.meters()) == len(world.community.book().meters())
+
+
+def test_a_member_cannot_bury_the_grid_operator_in_devices(
+    world: PeopleWorld, newcomer: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing, "WAITING_MAX", 2)
+    account = joined(world, newcomer)
+
+    def ask() -> Any:
+        wish = pairing_body(world, new_wallet(), account, owner=newcomer, limit_w=1)
+        return world.post("/meters", wish, newcomer)
+
+    asked = [ask() for _ in range(3)]
+    assert [each.status_code for each in asked] == [201, 201, 429]
+    refused = f"/pairings/{asked[0].json()['id']}/refuse"
+    assert world.post(refused, {}, world.web.auditor).status_code == 200
+    assert ask().status_code == 201
 
 
 def test_a_registration_without_the_registrars_key_is_refused_with_its_reason(

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from api.errors import BadInput, NotFound
+from api.errors import BadInput, NotFound, RateLimited
 from api.jobs.community import REGISTRAR, Community
 from api.jobs.people.errors import AlreadyDecided, AlreadyPaired, KeyNotHere
 from api.jobs.people.pairing_store import PairingStore
@@ -25,6 +25,8 @@ SECONDS_PER_HOUR: Final = 3_600
 PROOF_S: Final = 3_600  # So long a device's word is good, in the community's time; or,
 PROOF_REAL_S: Final = 600  # where that runs faster, so long for people.
 AHEAD_S: Final = 60  # A device's clock may be this much ahead of ours.
+WAITING_MAX: Final = 50  # Of one account: somebody has to look at each of them.
+RETRY_AFTER_S: Final = 3_600
 
 
 class PairingDesk:
@@ -56,6 +58,7 @@ class PairingDesk:
             BadInput: it agreed too long ago, or the label cannot be used.
             OutOfRange: the account could draw more than a settlement may take.
             AlreadyPaired: the device is a meter, or waits to be one.
+            RateLimited: very many devices of the account wait to be one.
         """
         self._require_proof(wish, owner, issued_at, proof)
         book = self._community.book()
@@ -122,9 +125,12 @@ class PairingDesk:
             for term in book.terms_of_account(wish.account)
             if term.valid_until is None
         }
+        standing = self._store.standing(connection, wish.account)
+        if sum(each.state is PairingState.WAITING for each in standing) >= WAITING_MAX:
+            raise RateLimited(retry_after_s=RETRY_AFTER_S)
         asked_w = {
             each.meter_id: each.wish.limit_w
-            for each in self._store.standing(connection, wish.account)
+            for each in standing
             if each.state is not PairingState.REGISTERED
         }
         left_w = most_w - sum((asked_w | registered_w).values())
