@@ -496,7 +496,7 @@ def test_a_receipt_is_a_page_for_whoever_prefers_one(world: World) -> None:
         "€0.39",  # Per kWh.
         "120.0\xa0kWh",  # Register at the start.
         "131.7\xa0kWh",  # Register at the end.
-        "19\xa0%",
+        "19%",
         "€0.808378",  # VAT: 5.063 · 19 / 119, rounded down.
         "The host’s service signed what the charger reported.",
         "signed its values (OCMF), and the signature is good.",

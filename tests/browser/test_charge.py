@@ -103,6 +103,7 @@ def test_a_newcomer_charges_in_under_a_minute_with_the_demo_wallet(
     look(page, "charge-5-outcome-phone")
     page.get_by_role("link", name="Receipt", exact=True).click()
     assert page.get_by_text(session["session_id"]).count()
+    look(page, "charge-6-receipt-phone")
 
 
 def test_a_charge_outlives_a_reload_and_takes_more_deposit(visit: Visit, charger: str) -> None:

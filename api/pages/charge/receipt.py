@@ -21,6 +21,7 @@ class Row:
 
     name: str
     value: str
+    exact: str = ""  # The same for machines.
     is_code: bool = False  # Long and for machines: may break anywhere.
 
 
@@ -131,7 +132,8 @@ class _Writer:
         }
         for name, at in instants.items():
             if at is not None:
-                yield self._row(name, f"{self._words.instant(at)} ({to_rfc3339(at)})")
+                shown = self._words.instant(at)
+                yield Row(name=self._say(name), value=shown, exact=to_rfc3339(at))
         yield self._row("charging", _clock(view.time_s))
         yield self._row("idle", _clock(view.idle_s))
 
