@@ -1,5 +1,6 @@
 """Local days and months: every window is in exactly one, and they have the hours that they have."""
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -57,7 +58,7 @@ def test_every_window_is_in_one_day_and_one_month(
     by_day = list(spans_of(lines, days_of(first, end), end, zone))
     assert sum(span.sums.windows for span in by_day) == len(lines)
     assert sum(span.sums.amount_nano for span in by_day) == sums_of(lines).amount_nano
-    for span, following in zip(by_day, by_day[1:], strict=False):
+    for span, following in itertools.pairwise(by_day):
         assert span.end_at == following.start_at
     months = months_of(first, end)
     by_month = list(spans_of(lines, months, month_after(months[-1]), zone))
