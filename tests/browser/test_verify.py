@@ -393,7 +393,7 @@ def test_an_altered_file_fails_naming_the_number(visit: Visit, statement_text: s
     axe(page)
     shoot(page, "verify-altered")
     give(page, "not a statement")
-    page.locator(".verdict").filter(has_text="not a statement that can be read").wait_for()
+    page.locator(".verdict").filter(has_text="not a file that can be checked").wait_for()
 
 
 def test_another_node_can_be_asked(visit: Visit, service: Served, statement_text: str) -> None:
@@ -404,3 +404,20 @@ def test_another_node_can_be_asked(visit: Visit, service: Served, statement_text
     page.locator(".verification[data-passed=true]").wait_for()
     page.locator("[data-tick=chain] summary").click()
     assert service.url + "/rpc" in page.locator("[data-tick=chain]").inner_text()
+
+
+def test_a_receipt_of_a_charge_is_checked_too(visit: Visit, service: Served) -> None:
+    kept = sorted((service.home / "receipts").glob("*.json"))
+    text = kept[0].read_text(encoding="utf-8")
+    page = visit().page("/verify")
+    give(page, text)
+    page.locator("#verified .notice.is-good").wait_for()
+    assert page.locator("#verified [data-passed=true]").count() == 4
+    document = json.loads(text)
+    document["paid_micro"] = str(int(document["paid_micro"]) - 1)
+    give(page, json.dumps(document))
+    page.locator("#verified .notice.is-bad", has_text="paid_micro").wait_for()
+    del document["order"]
+    give(page, json.dumps(document))
+    page.locator(".verdict", has_text="not a file that can be checked").wait_for()
+    axe(page)

@@ -1,6 +1,5 @@
 """What the prosumer's page computes: stretches of local time, bars, savings, limits by period."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -161,13 +160,7 @@ def test_with_a_columns_digits_every_amount_is_exact_and_ends_below_the_others(
 
 def test_what_is_not_known_is_no_zero() -> None:
     start_at = datetime(2016, 6, 6, 22, tzinfo=UTC)  # Midnight in Berlin.
-    unheard = replace(
-        line(start_at + timedelta(hours=1), estimated=True),
-        is_known=False,
-        state=PeriodState.OPEN,
-        run=None,
-    )
-    lines = [line(start_at, import_wh=100), unheard]
+    lines = [line(start_at, import_wh=100)]
     shown = energy_of_day(day(2016, 6, 7), 3_600, lines, wording())
     assert [row.figures is None for row in shown.rows] == [False] + [True] * 23
     assert shown.unknown == 23

@@ -10,7 +10,7 @@ from api.pages.bars import Bar, Panel, Part, top_of
 from api.pages.home.stretches import Stretch, View
 from api.pages.home.wording import Wording
 from api.pages.words import digits_of
-from ledger.units import from_unix_s
+from ledger.units import from_unix_s, to_unix_s
 from ledger.words import WindowPrice
 
 GIVEN: Final = ("sold", "to_grid")
@@ -96,17 +96,16 @@ class Energy:
 def energy_of_day(
     stretch: Stretch, window_s: int, lines: Iterable[WindowLine], wording: Wording
 ) -> Energy:
-    """A day's windows, those that are not known yet among them."""
-    known = {line.start_s: line for line in lines if line.is_known}
-    first_s = -(-int(stretch.start_at.timestamp()) // window_s) * window_s
-    starts_s = range(first_s, int(stretch.end_at.timestamp()), window_s)
+    """A day's windows, those of which nothing is known among them."""
+    known = {line.start_s: line for line in lines}
+    starts_s = windows_of(stretch, window_s)
     rows = [_row_of_window(start_s, known.get(start_s), wording) for start_s in starts_s]
     return _energy(stretch, rows, wording)
 
 
-def energy_of_spans(stretch: Stretch, spans: Sequence[Span], wording: Wording) -> Energy:
-    """A month's days, or a year's months."""
-    known = {span.day: span.sums for span in spans if is_any_known(span.sums)}
+def energy_of_spans(stretch: Stretch, spans: Iterable[Span], wording: Wording) -> Energy:
+    """A month's days, or a year's months; of those without windows nothing is known."""
+    known = {span.day: span.sums for span in spans if span.sums.windows}
     rows = [
         Row(
             label=wording.label_of_part(part),
@@ -121,10 +120,10 @@ def energy_of_spans(stretch: Stretch, spans: Sequence[Span], wording: Wording) -
     return _energy(stretch, rows, wording)
 
 
-def is_any_known(sums: Sums) -> bool:
-    """Whether a stretch has windows that are final, or in which something was measured."""
-    is_empty = not (sums.import_wh or sums.export_wh) and sums.estimated == sums.windows
-    return sums.windows > 0 and (sums.provisional < sums.windows or not is_empty)
+def windows_of(stretch: Stretch, window_s: int) -> range:
+    """Starts of the windows that begin in a stretch."""
+    first_s = -(-to_unix_s(stretch.start_at) // window_s) * window_s
+    return range(first_s, to_unix_s(stretch.end_at), window_s)
 
 
 def reasons_of(line: WindowLine) -> tuple[Reason, ...]:

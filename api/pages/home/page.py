@@ -1,12 +1,14 @@
 """The prosumer's page, put together from what the desks say."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from api.jobs.market.views import AccountView
+from api.jobs.market.spans import begins_s, spans_of
+from api.jobs.market.views import AccountView, WindowLine
 from api.jobs.people.applications import Application, Person
 from api.jobs.people.pairings import Pairing, PairingState
 from api.pages.home.addresses import Address as Where
@@ -18,13 +20,14 @@ from api.pages.home.answers import (
     caption_of,
     lede_of,
 )
-from api.pages.home.energy import Energy, energy_of_day, energy_of_spans, is_any_known
+from api.pages.home.energy import Energy, energy_of_day, energy_of_spans, windows_of
 from api.pages.home.money import Lasting, LimitsLine, Safe, lasting_of, limits_of, safe_of
 from api.pages.home.statements import StatementItem, statements_of
 from api.pages.home.stretches import Stretch, View, clamped
 from api.pages.home.wording import Wording
 from api.pages.words import Words
 from api.service import Service
+from ledger.history import GridTariff
 from ledger.keccak import checksum_address
 from ledger.statement_reads_store import RunKey
 from ledger.units import FIRST_MEMBER, AccountId, Address, from_unix_s, to_unix_s
@@ -100,7 +103,6 @@ class HomeDesk:
         self._community = community
         self._desks = service.books
         self._people = service.people
-        self._market = service.market
         self._wording = Wording(words=words)
         self._now = community.clock.now()
 
@@ -117,7 +119,7 @@ class HomeDesk:
         has_energy = is_member and bool(account.meters or statements)
         energy = self._energy(number, stretch) if has_energy else None
         delay_s = self._community.rules.withdrawal_delay_s
-        tariff = self._market.view().tariff
+        tariff = self._tariff()
         return HomePage(
             accounts=tuple(self._link(each, address, number) for each in accounts),
             account=account,
@@ -164,6 +166,12 @@ class HomeDesk:
             if each.wish.account == account.account and each.state is not PairingState.REGISTERED
         )
 
+    def _tariff(self) -> GridTariff:
+        """Of the period that runs, without asking the chain again."""
+        schedule, now_s = self._desks.books.schedule, to_unix_s(self._now)
+        running_s = max(schedule.period_start_of(now_s), schedule.first_period_start_s)
+        return self._desks.books.ask(lambda told: told.market.tariff_at(running_s))
+
     def _answer(self, account: AccountId, energy: Energy | None) -> list[Sentence]:
         if energy is not None:
             return answer_of(energy, self._wording)
@@ -180,26 +188,33 @@ class HomeDesk:
         return Stretch.around(asked.view, day, self._zone)
 
     def _last_known_day(self, account: AccountId, today: date) -> date:
+        """Today if something of it is known, else the last day of which everything is."""
         from_day, until_day = today - timedelta(days=DAYS_LOOKED_BACK), today + timedelta(days=1)
-        days = self._desks.statements.days(account, from_day, until_day, self._zone)
-        known = [day.day for day in days if is_any_known(day.sums)]
-        if len(known) > 1 and known[-1] != today and self._is_cut_off(account, known[-1]):
-            return known[-2]
-        return known[-1] if known else today
+        windows = Counter(
+            self._wording.words.local(from_unix_s(line.start_s)).date()
+            for line in self._known(account, from_day, until_day)
+        )
+        whole = [day for day in windows if windows[day] == self._windows_of(day)]
+        return today if windows[today] else max(whole, default=max(windows, default=today))
 
-    def _is_cut_off(self, account: AccountId, day: date) -> bool:
-        """Whether readings end within a day; what began today may do so."""
+    def _windows_of(self, day: date) -> int:
         stretch = Stretch.around(View.DAY, day, self._zone)
-        return self._energy(account, stretch).unknown > 0
+        return len(windows_of(stretch, self._desks.books.schedule.window_s))
+
+    def _known(self, account: AccountId, from_day: date, until_day: date) -> list[WindowLine]:
+        """What is known of an account's windows; where nobody has measured, zeros would be lies."""
+        lines = self._desks.statements.lines(
+            account, begins_s(from_day, self._zone), begins_s(until_day, self._zone)
+        )
+        return [line for line in lines if line.is_known]
 
     def _energy(self, account: AccountId, stretch: Stretch) -> Energy:
-        desk, books = self._desks.statements, self._desks.books
+        lines = self._known(account, stretch.first_day, stretch.end_day)
         if stretch.view is View.DAY:
-            from_s, until_s = to_unix_s(stretch.start_at), to_unix_s(stretch.end_at)
-            lines = desk.lines(account, from_s, until_s)
-            return energy_of_day(stretch, books.schedule.window_s, lines, self._wording)
-        spans_in = desk.days if stretch.view is View.MONTH else desk.months
-        spans = spans_in(account, stretch.first_day, stretch.end_day, self._zone)
+            window_s = self._desks.books.schedule.window_s
+            return energy_of_day(stretch, window_s, lines, self._wording)
+        first_days = [part.first_day for part in stretch.parts()]
+        spans = spans_of(lines, first_days, stretch.end_day, self._zone)
         return energy_of_spans(stretch, spans, self._wording)
 
     def _link(self, account: AccountId, address: Where, current: AccountId) -> Link:

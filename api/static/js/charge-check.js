@@ -116,7 +116,8 @@ async function chainProblem(receipt, ask) {
   return differs === undefined ? null : differs[0];
 }
 
-function shown(ticks) {
+/** Ticks as an element. */
+export function shown(ticks) {
   const bad = ticks.find((tick) => tick.wrong !== null);
   const words = bad ? t("js.charge.check.bad", { field: bad.wrong }) : t("js.charge.check.good");
   const items = ticks.map(({ name, wrong }) => {

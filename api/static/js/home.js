@@ -5,6 +5,7 @@ import { get, send } from "./api.js";
 import { el } from "./dom.js";
 import { ACTS, BadInput } from "./home-acts.js";
 import { PEOPLE } from "./home-people.js";
+import { keepLive } from "./live.js";
 import { market } from "./market.js";
 import { followRelay } from "./relays.js";
 import { ensureSignedIn, showProblem } from "./sign-in.js";
@@ -12,7 +13,8 @@ import { askThrough, Token } from "./token.js";
 import { keptWallet, walletInUse } from "./wallet.js";
 import { money, t } from "./words.js";
 
-const SECTIONS = ["warning", "money", "limits", "meters", "name", "statements"];
+const SECTIONS = ["shown", "money", "limits", "meters", "name", "statements"];
+const NEWS = ["window", "period"]; // After these events figures may be others.
 const LOOK_AGAIN_MS = 4_000;
 
 /* What is asked for */
@@ -84,7 +86,10 @@ async function busy(form, work) {
 }
 
 async function followed(name, relay, said) {
-  const ended = await followRelay(relay, (now) => said.replaceChildren(stateOf(name, now)));
+  const ended = await followRelay(relay, (now) => {
+    // That it is confirmed is said together with what it changed.
+    if (now.state !== "confirmed") said.replaceChildren(stateOf(name, now));
+  });
   if (ended.state === "confirmed") await settled(name, stateOf(name, ended), said);
 }
 
@@ -196,3 +201,4 @@ async function watchApplication() {
 
 showHeld();
 watchApplication();
+if (document.getElementById("shown")) keepLive("shown", NEWS, () => {});

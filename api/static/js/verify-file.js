@@ -3,22 +3,25 @@
 import { ApiProblem, get } from "./api.js";
 import { MarketReader, overHttp, overWallet } from "./chain-reader.js";
 import { el } from "./dom.js";
-import { NotJson } from "./exact-json.js";
+import { NotJson, parseExact } from "./exact-json.js";
 import { market } from "./market.js";
-import { BadStatement, instantText, readStatement } from "./statement.js";
+import { BadStatement, instantText, statementOf } from "./statement.js";
 import { failure, verification } from "./verify-view.js";
 import { verify } from "./verify.js";
 import { walletInUse } from "./wallet.js";
 import { instant, t } from "./words.js";
 
 const OWN_RPC = "/rpc";
+const RECEIPT = "wattledger.receipt/1";
 
 /** Verifies a statement's text and shows what came out in a container: whether it passed. */
 export async function verifyInto(container, text, { rpcUrl = "", named = false } = {}) {
   container.replaceChildren(el("p", { class: "quiet", role: "status" }, t("js.verify.checking")));
   let statement;
   try {
-    statement = readStatement(text);
+    const document = parseExact(text);
+    if (document?.format === RECEIPT) return await receiptInto(container, text, rpcUrl);
+    statement = statementOf(document);
   } catch (problem) {
     if (!(problem instanceof BadStatement || problem instanceof NotJson)) throw problem;
     container.replaceChildren(failure(t("js.verify.unreadable", { problem: problem.message })));
@@ -29,6 +32,23 @@ export async function verifyInto(container, text, { rpcUrl = "", named = false }
   const shown = verification(statement, outcome, asked);
   container.replaceChildren(...(named ? [headingOf(statement), shown] : [shown]));
   return outcome.passed;
+}
+
+/** A receipt of a charge has four ticks of its own. */
+async function receiptInto(container, text, rpcUrl) {
+  const { checkReceipt, shown } = await import("./charge-check.js");
+  const { chain_id: chainId, contracts, rpc } = await market();
+  const [ask] = rpcUrl || rpc ? [overHttp(rpcUrl || OWN_RPC)] : await walletsNode(chainId);
+  try {
+    const ours = { chainId, escrow: contracts.escrow };
+    const ticks = await checkReceipt(JSON.parse(text), ours, ask);
+    container.replaceChildren(shown(ticks));
+    return ticks.every((tick) => tick.wrong === null);
+  } catch (problem) {
+    // Whatever is missing in it, or whoever does not answer: it was not checked.
+    container.replaceChildren(failure(t("js.verify.unreadable", { problem: problem.message })));
+    return false;
+  }
 }
 
 /** Whom to ask about a statement: the node that was named, this service's chain, or the wallet's node. */
