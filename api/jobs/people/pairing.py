@@ -25,7 +25,7 @@ SECONDS_PER_HOUR: Final = 3_600
 PROOF_S: Final = 3_600  # So long a device's word is good, in the community's time; or,
 PROOF_REAL_S: Final = 600  # where that runs faster, so long for people.
 AHEAD_S: Final = 60  # A device's clock may be this much ahead of ours.
-WAITING_MAX: Final = 50  # Of one account: somebody has to look at each of them.
+WAITING_MAX: Final = 10  # Of one account: somebody has to look at each of them.
 RETRY_AFTER_S: Final = 3_600
 
 
