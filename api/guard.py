@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -85,6 +86,8 @@ class Guard:
             body = answer.body = Body(receive, Headers(scope=scope), limit, self._held, host)
             async with asyncio.timeout(self._limits.answer_s) as answer.deadline:
                 await self._app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            answer.deadline = None  # In the middle of its own request: nobody is there to be told.
         except Exception as error:
             answer.deadline = None
             if answer.has_begun:

@@ -26,6 +26,7 @@ FIELDS: Final = ("meter_id", "taken_at", "import_wh", "export_wh", "signature")
 # The quotes of a reading without fault (five names, three texts) and of the list's own name.
 _QUOTES_OF_READING: Final = 16
 _QUOTES_OF_LIST: Final = 2
+_COMMAS_OF_READING_MAX: Final = 2 * len(FIELDS)  # One without fault has one for each field.
 _SIGNATURE_RULE: Final = f"a signature is 0x and {SIGNATURE_BYTES} bytes in hex"
 
 ReadReadings = tuple[list[SignedReading], list[int], list[Problem]]
@@ -59,7 +60,7 @@ def read_readings(text: bytes, *, count_max: int | None = None) -> ReadReadings:
         UnknownFormat: not JSON, or not an object with a list `readings` and nothing else.
         EmptyFile, TooManyReadings: the list has no items, or more than `count_max`.
     """
-    items: list[Any] = _items_without_fault(text) or _items(text)
+    items: list[Any] = _items_without_fault(text) or _items(text, count_max)
     if not items:
         raise EmptyFile(rule="there are no readings")
     if count_max is not None and len(items) > count_max:
@@ -131,8 +132,12 @@ def _items_without_fault(text: bytes) -> list[_Item] | None:
     return items if is_plain else None
 
 
-def _items(text: bytes) -> list[Any]:
+def _items(text: bytes, count_max: int | None) -> list[Any]:
     """The way that tells each fault from the others."""
+    commas = text.count(b",")
+    if count_max is not None and commas > _COMMAS_OF_READING_MAX * count_max:
+        # Whatever it is, it is not read: millions of faults would take their time.
+        raise TooManyReadings(count=commas // len(FIELDS), count_max=count_max)
     try:
         decoded = text.decode("utf-8-sig")
         if decoded.count("[") + len(_OBJECT_IN_OBJECT.findall(decoded)) > NESTED_MAX:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from metering.errors import EmptyFile, UnknownFormat
+from metering.errors import EmptyFile, TooManyReadings, UnknownFormat
 from metering.readings_json import read_readings, to_json
 from tests.meter_worlds import HOUR, NOON, reading, signed
 
@@ -105,3 +105,32 @@ def test_a_deep_body_is_refused_even_where_python_would_follow_it_to_its_end() -
 def test_a_list_without_readings_is_empty() -> None:
     with pytest.raises(EmptyFile):
         read_readings(body())
+
+
+def test_more_than_a_request_may_hold_is_refused_without_being_looked_at() -> None:
+    read, _, _ = read_readings(body(*ITEMS), count_max=2)
+    assert len(read) == 2
+    with pytest.raises(TooManyReadings) as refused:
+        read_readings(body(*ITEMS, ITEMS[0]), count_max=2)
+    assert refused.value.count == 3
+    with pytest.raises(TooManyReadings):
+        read_readings(b'{"readings": [' + b"{}," * 1_000_000 + b"{}]}", count_max=10_000)
+
+
+def test_a_name_that_stands_twice_spoils_its_item_only() -> None:
+    first, second = (json.dumps(each) for each in ITEMS)
+    doubled = first.replace('"meter_id"', '"export_wh": 9, "meter_id"')
+    spelled = first.replace('"meter_id"', '"export\\u005fwh": 9, "meter_id"')
+    text = f'{{"readings": [{doubled}, {second}, {spelled}]}}'
+    read, indices, problems = read_readings(text.encode())
+    assert indices == [1]
+    assert len(read) == 1
+    assert [(each.position, each.code) for each in problems] == [(0, "bad_row"), (2, "bad_row")]
+    with pytest.raises(UnknownFormat):
+        read_readings(b'{"readings": [1], "readings": [' + second.encode() + b"]}")
+
+
+def test_a_file_may_begin_with_a_mark_and_have_any_white_space() -> None:
+    text = json.dumps({"readings": ITEMS}, indent=4).replace("\n", "\r\n\t")
+    read, _, _ = read_readings(b"\xef\xbb\xbf" + text.encode())
+    assert [to_json(each) for each in read] == ITEMS
