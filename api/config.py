@@ -171,6 +171,7 @@ class TariffSection(_Section):
     grid_export_per_kwh: Price = 80_000
     local_fee_per_kwh: Price = 20_000
     fixed_per_kwh: Price = 0
+    vat_bps: int | None = Field(default=None, ge=0, le=10_000)  # Contained in them; None: not said.
 
 
 class AccountSection(_Section):

@@ -25,6 +25,7 @@ from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community, stored_config
 from api.jobs.create import create_community
 from api.jobs.demo_charging import (
+    VAT_BPS,
     ChargingPlan,
     ChargingResult,
     charger_sections,
@@ -154,7 +155,7 @@ def config_of_shape(shape: RegistersShape, charging: ChargingPlan | None = None)
 
     All charge points are one more account's, which comes after the homes.
     """
-    tariff = TariffSection()
+    tariff = TariffSection(vat_bps=VAT_BPS)
     host = FIRST_MEMBER + len(shape.labels)
     chargers = charger_sections(charging, host=host) if charging else []
     hosts = []

@@ -34,6 +34,7 @@ class MarketView:
     config: MarketConfig
     operator: Address  # Now; the configuration holds the first one.
     tariff: MarketTariff  # Of the period that runs.
+    vat_bps: int | None  # Contained in its prices, if that is said.
     account_count: int
     next_period_start_s: int  # The first period that is not final.
     pending: Pending
@@ -69,6 +70,7 @@ class MarketDesk:
             config=community.market_config,
             operator=reader.operator(),
             tariff=reader.tariff_at(period_start_s),
+            vat_bps=community.config.tariff.vat_bps,
             account_count=reader.account_count(),
             next_period_start_s=reader.next_period_start_s(),
             pending=reader.pending(),

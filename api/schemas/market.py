@@ -37,6 +37,7 @@ class GridTariffOut(Wire):
     grid_import_per_kwh: int
     grid_export_per_kwh: int
     local_fee_per_kwh: int
+    vat_bps: int | None = Field(description="VAT contained in these prices; null: not said.")
 
 
 class RulesOut(Wire):
@@ -121,6 +122,7 @@ class MarketOut(Wire):
                 grid_import_per_kwh=view.tariff.grid_import_per_kwh,
                 grid_export_per_kwh=view.tariff.grid_export_per_kwh,
                 local_fee_per_kwh=view.tariff.local_fee_per_kwh,
+                vat_bps=view.vat_bps,
             ),
             rules=RulesOut(
                 volume_rule=config.volume_rule,

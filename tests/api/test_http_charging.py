@@ -60,6 +60,7 @@ def test_the_market_says_what_a_wallet_must_know(world: World) -> None:
         "grid_import_per_kwh": 300_000,
         "grid_export_per_kwh": 80_000,
         "local_fee_per_kwh": 20_000,
+        "vat_bps": None,
     }
     assert found["rules"]["volume_rule"] == "proportional"
     assert (found["window_s"], found["period_windows"], found["period_s"]) == (3600, 24, 86_400)

@@ -479,6 +479,40 @@ def test_a_correction_is_shown_as_the_difference_and_passes_too(revised: Visitor
     shoot(page, "home-statement-corrected")
 
 
+def test_a_statement_says_the_vat_and_names_only_those_who_agreed_and_were_there(
+    revised: Visitor,
+) -> None:
+    lines = [line for line in settled_lines(revised) if line["period_start"] == PERIOD]
+    paid_nano = added(lines, "bought_nano") + added(lines, "from_grid_nano")
+    page = revised.page(f"/home/statements/4/{PERIOD}")
+    said = page.locator("#vat").inner_text()
+    amounts = [read(found) for found in re.findall(r"€[0-9.,]*[0-9]", said)]
+    assert amounts == [paid_nano * 1_900 // 11_900, paid_nano]
+    shown = api(revised, "/v1/accounts/4/name")
+    facts = page.locator("section[aria-labelledby=who-title]").inner_text()
+    assert "DE_KN_residential1" in facts
+    revised.context.request.put(
+        revised.url + "/v1/accounts/4/name", data={"name": "Ada Weber", "show_name": False}
+    )
+    other = revised.context.browser
+    assert other is not None
+    with visitor(other, revised.url) as neighbour:
+        sign_in(neighbour, "home-3")
+        seen = neighbour.page(f"/home/statements/3/{PERIOD}")
+        neighbours = seen.locator("section[aria-labelledby=who-title]").inner_text()
+        assert "DE_KN_residential1" in neighbours
+        assert shown["name"] not in neighbours
+        assert "Ada Weber" not in neighbours
+
+
+def settled_lines(someone: Visitor) -> list[dict[str, str]]:
+    """All settled windows of account 4."""
+    asked = "/v1/accounts/4/statements.csv?from=2016-06-01T00:00:00Z&to=2016-06-04T00:00:00Z"
+    answer = someone.context.request.get(someone.url + asked)
+    assert answer.ok, answer.text()
+    return list(csv.DictReader(io.StringIO(answer.text())))
+
+
 def test_what_a_correction_applied_before_is_compared_with_the_earlier_run(
     revised: Visitor,
 ) -> None:

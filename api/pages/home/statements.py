@@ -1,6 +1,6 @@
 """The list of an account's statements, and one of them as a page that prints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -16,11 +16,10 @@ from ledger.bills import window_bill
 from ledger.keccak import checksum_address
 from ledger.statement_reads_store import RunKey
 from ledger.statements import Statement
-from ledger.units import GRID_OPERATOR, SUPPLIER, AccountId, Address, from_unix_s, to_rfc3339
+from ledger.units import BPS, FIRST_MEMBER, AccountId, Address, from_unix_s, to_rfc3339
 from ledger.words import StatementRow, WindowPrice
 
 SHOWN: Final = 8
-OFFICES: Final = frozenset({SUPPLIER, GRID_OPERATOR})
 RUNS_SHOWN: Final = 100  # Of one period.
 
 
@@ -55,6 +54,7 @@ class StatementRowView:
     row: StatementRow
     price: WindowPrice
     amount_nano: int
+    paid_nano: int  # To neighbours and the grid.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,16 @@ class People:
 
     owner: Address | None
     own: str | None
-    others: tuple[str, ...]
+    others: tuple[str, ...]  # Who were in the market then.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vat:
+    """The VAT that is contained in what was paid."""
+
+    rate_bps: int
+    paid_nano: int
+    contained_nano: int  # Rounded down.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +89,7 @@ class StatementPage:
     end_at: datetime
     runs: tuple[StatementItem, ...]
     rows: tuple[StatementRowView, ...]
+    vat: Vat | None  # None where the market does not say.
     is_external: bool
 
     @property
@@ -145,51 +155,65 @@ def item_of(
     )
 
 
-def people_of(service: Service, account: AccountId) -> People:
-    """Whose an account is, and the names of the other members who agreed to be named."""
-    names = service.people.names
-    shown = names.all_names(only_shown=True)
-    others = (name for each, name in shown.items() if each not in {account, *OFFICES})
-    return People(
-        owner=service.market.owner_of(account), own=names.name(account), others=tuple(others)
-    )
-
-
 def statement_page(
-    desks: MarketDesks,
-    account: AccountId,
-    key: tuple[int, int | None],
-    people: People,
-    wording: Wording,
+    service: Service, account: AccountId, period_start_s: int, run: int | None, wording: Wording
 ) -> StatementPage:
     """The page of one statement, by default of the period's last run.
 
     Raises:
         NotFound: there is no such final run, or the account has no statement in it.
     """
-    period_start_s, run = key
+    desks = service.books
     statement = desks.statements.statement(account, period_start_s, run)
     lines = _lines_of_period(desks, account, period_start_s)
     items = [item_of(line, account, desks, wording) for line in lines]
     item = next(each for each in items if each.line.run == statement.run)
-    moved_nano = item.moved_nano
+    people = _people_of(service, statement)
+    rows = tuple(_rows_of(statement, wording))
     return StatementPage(
         statement=statement,
         item=item,
-        answer=[
-            (
-                f"home.statement.answer.{'received' if moved_nano >= 0 else 'paid'}",
-                {"money": wording.words.money_nano(abs(moved_nano))},
-            )
-        ],
+        answer=_answer_of(item.moved_nano, wording),
         owner="" if people.owner is None else checksum_address(people.owner),
         owner_name=people.own,
         neighbours=people.others,
         start_at=from_unix_s(period_start_s),
         end_at=from_unix_s(desks.books.schedule.period_end(period_start_s)),
         runs=tuple(replace(each, is_shown=each is item) for each in items),
-        rows=tuple(_rows_of(statement, wording)),
+        rows=rows,
+        vat=_vat_of(rows, service.community.config.tariff.vat_bps),
         is_external=statement.residual != "settled",
+    )
+
+
+def _people_of(service: Service, statement: Statement) -> People:
+    """Whose a statement is, and who else was in the market then and agreed to be named."""
+    names, account = service.people.names, statement.account
+    key = (statement.period_start_s, statement.run)
+    enrolled = service.books.books.ask(lambda told: told.market.enrolled_when_proposed(*key))
+    shown = names.all_names(only_shown=True)
+    others = (
+        name for each, name in shown.items() if FIRST_MEMBER <= each < enrolled and each != account
+    )
+    return People(
+        owner=service.market.owner_of(account), own=names.name(account), others=tuple(others)
+    )
+
+
+def _answer_of(moved_nano: int, wording: Wording) -> list[Sentence]:
+    kind = "received" if moved_nano >= 0 else "paid"
+    money = wording.words.money_nano(abs(moved_nano))
+    return [(f"home.statement.answer.{kind}", {"money": money})]
+
+
+def _vat_of(rows: Sequence[StatementRowView], vat_bps: int | None) -> Vat | None:
+    if vat_bps is None:
+        return None
+    paid_nano = sum(row.paid_nano for row in rows)
+    return Vat(
+        rate_bps=vat_bps,
+        paid_nano=paid_nano,
+        contained_nano=paid_nano * vat_bps // (BPS + vat_bps),
     )
 
 
@@ -214,4 +238,5 @@ def _rows_of(statement: Statement, wording: Wording) -> Iterator[StatementRowVie
             row=row,
             price=price,
             amount_nano=bill.amount_nano,
+            paid_nano=bill.bought_nano + bill.from_grid_nano,
         )

@@ -12,7 +12,7 @@ from api.errors import NotAllowed
 from api.guard import SECURITY_HEADERS
 from api.pages.charge.income import host_income
 from api.pages.home.page import Asked, HomeDesk
-from api.pages.home.statements import people_of, statement_page
+from api.pages.home.statements import statement_page
 from api.pages.home.stretches import DAY_MAX, DAY_MIN, View
 from api.pages.home.wording import Wording
 from api.pages.site import SiteDep
@@ -77,15 +77,8 @@ async def get_statement_page(
     run: RunAsked = None,
 ) -> HTMLResponse:
     """Show one statement so that it prints well."""
-    people = await run_in_threadpool(people_of, service, account)
-    page = await run_in_threadpool(
-        statement_page,
-        service.books,
-        account,
-        (to_unix_s(start), run),
-        people,
-        Wording(words=site.words(request)),
-    )
+    wording = Wording(words=site.words(request))
+    page = await run_in_threadpool(statement_page, service, account, to_unix_s(start), run, wording)
     return site.page(request, "home_statement.html", page=page)
 
 
