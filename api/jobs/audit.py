@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from api.jobs.audit_charging import Market, audit_charging
 from api.jobs.audit_report import AuditReport, Discrepancy, Progress, run_name
+from api.jobs.audit_signatures import check_signatures
 from api.jobs.chain_rules import config_on, rules_of
 from api.jobs.evidence import ClaimedRun, Evidence, KnownReading
 from api.jobs.forgetting.erasures_store import Erasure
@@ -23,12 +24,11 @@ from ledger.errors import LedgerError
 from ledger.history import MarketEvent, MarketHistory, Run
 from ledger.keccak import domain_separator
 from ledger.settlement import SettlementPlan, plan_salted
-from ledger.units import NANO_PER_MICRO, AccountId, Hash32, from_unix_s, to_rfc3339, to_unix_s
+from ledger.units import NANO_PER_MICRO, AccountId, from_unix_s, to_rfc3339, to_unix_s
 from ledger.words import balances_of_words, commitment, deltas_root
 from metering.meters import MeterBook
 from metering.readings import MeterId, Reading
 from metering.series import Series
-from metering.signing import verify_many
 
 __all__ = ["AuditReport", "Discrepancy", "Progress", "audit", "run_name"]
 
@@ -58,7 +58,9 @@ def audit(
     registry_logs = chain.logs([config.registry], from_block=0, to_block=chain.head().number)
     book = book_of_logs(registry_logs)
     domain = domain_separator(chain.chain_id, config.registry)
-    _check_signatures(report, evidence.readings, book, domain, progress)
+    check_signatures(
+        report, evidence.readings, chain, registry_logs, domain=domain, progress=progress
+    )
     auditor = _Auditor(chain, evidence, config, registry_logs, report, on_run=on_run)
     entries = read_entries(chain, evidence.market)
     events = list(market_events(entries))
@@ -69,22 +71,6 @@ def audit(
     market = Market(token=config.token, book=book)
     audit_charging(report, chain, evidence, market, progress=progress)
     return report
-
-
-def _check_signatures(
-    report: AuditReport,
-    readings: Sequence[KnownReading],
-    book: MeterBook,
-    domain: Hash32,
-    progress: Progress,
-) -> None:
-    signed = [each.signed for each in readings]
-    checked = verify_many(signed, book, domain)
-    for each, error in zip(signed, checked.errors, strict=True):
-        if error is not None:
-            taken_at = to_rfc3339(each.reading.taken_at)
-            report.note(f"reading 0x{each.reading.meter_id.hex()} {taken_at}", str(error))
-    progress("readings", len(signed), len(signed))
 
 
 class _Auditor:
