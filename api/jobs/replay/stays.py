@@ -27,14 +27,14 @@ class Stays:
         """In order of their beginning, at least one."""
         self._recorded = [(to_unix_s(each.plugin_at), each) for each in recorded]
         self._first_s = self._recorded[0][0]
-        self._span_s = (self._recorded[-1][0] - self._first_s) // WEEK_S * WEEK_S + WEEK_S
+        self.span_s = (self._recorded[-1][0] - self._first_s) // WEEK_S * WEEK_S + WEEK_S
 
     def after(self, instant_s: int) -> Iterator[Stay]:
         """Every stay that begins after an instant, without end."""
-        number = (instant_s - self._first_s) // self._span_s
+        number = (instant_s - self._first_s) // self.span_s
         while True:
             for recorded_s, each in self._recorded:
-                plugin_s = recorded_s + number * self._span_s
+                plugin_s = recorded_s + number * self.span_s
                 if plugin_s > instant_s:
                     stay_s = to_unix_s(each.plugout_at) - recorded_s
                     yield Stay(
