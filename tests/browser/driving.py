@@ -20,6 +20,27 @@ ENDS_WITHIN_MS = 60_000
 SOME_ENERGY_MS = 1_500  # At 7.4 kW it is 3 Wh.
 POCKET_MICRO = 500_000_000  # What the demo's faucet fills a wallet to.
 
+# What scripts of the pages are asked, in the page.
+
+DIGEST = """async ([type, domain, message]) => {
+  const { digestHex } = await import("/static/js/eip712.js");
+  const { typed } = await import("/static/js/typed.js");
+  return digestHex(typed(type, domain, message));
+}"""
+
+SHOW_AGED = """async (ageS) => {
+  const { communityMs } = await import("/static/js/market.js");
+  const { LiveView } = await import("/static/js/charge-live.js");
+  const part = (id) => document.getElementById(id);
+  globalThis.shown ??= new LiveView(part("live"), part("answer"), part("heard"), "CP1");
+  const at = new Date((await communityMs()) - ageS * 1000).toISOString();
+  globalThis.shown.show({
+    state: "charging", started_at: at, measured_at: at, interval_s: 10, energy_wh: 1500,
+    cost_micro: "935000", deposit_micro: "20000000", stops_at_micro: "19967543",
+    power_w: 7400, time_s: 720, idle_s: 0,
+  });
+}"""
+
 
 def stand_before(visitor: Visitor, charger: str, query: str = "") -> "Page":
     """A charger's page, when its button can be pressed."""
@@ -118,3 +139,17 @@ def leaves(document: dict[str, Any], name: str, message: Any, inside: str = "") 
 def is_order(asked: Any) -> bool:
     """Whether a request brings an order."""
     return bool(asked.method == "POST" and asked.url.endswith("/v1/sessions"))
+
+
+def reviewed(page: "Page") -> dict[str | None, tuple[list[tuple[str | None, str]], str]]:
+    """What a review shows of each message: its fields in their order, exactly, and its digest."""
+    return {
+        section.get_attribute("data-message"): (
+            [
+                (row.get_attribute("data-field"), row.locator("dd").inner_text().split("\n")[-1])
+                for row in section.locator("[data-field]").all()
+            ],
+            section.locator("[data-digest]").inner_text(),
+        )
+        for section in page.locator("dialog [data-message]").all()
+    }
