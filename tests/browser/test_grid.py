@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from ledger.chain.wallet import Wallet, new_wallet
+from ledger.keccak import checksum_address, personal_digest
 from tests.browser.conftest import Visit
 from tests.browser.looking import Visitor, axe, fits, shoot
-from tests.browser.people import sign_in
+from tests.browser.people import sign_in, wallet_of
 
 VIEWS = (
     "overview",
@@ -71,6 +73,45 @@ def test_an_auditor_finds_what_is_wrong_audits_and_takes_it_along(visit: Visit) 
         page.get_by_role("link", name="Download as CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
     assert len(lines) - 1 == page.locator("tbody > tr").count() >= report["report"]["runs"]
+
+
+def test_whoever_decides_about_a_device_sees_what_it_is_to_be(visit: Visit) -> None:
+    home, device = visit(), new_wallet()
+    sign_in(home, "home-2")
+    asked = home.context.request.post(
+        home.url + "/v1/meters", data=pairing_of(home, device, wallet_of("home-2"))
+    )
+    assert asked.ok, asked.text()
+    visitor = visit()
+    sign_in(visitor, "grid")
+    page = visitor.page("/grid?view=people")
+    shown = page.locator(".requests li").filter(has_text="Balcony")
+    words = shown.inner_text()
+    assert "For account 2: a certified meter, at most 100 W" in words.replace("\xa0", " ")
+    assert checksum_address(device.address) in words
+    shoot(page, "grid-device")
+    shown.get_by_role("button", name="Refuse").click()
+    shown.get_by_text("Refused.").wait_for()
+
+
+def pairing_of(visitor: Visitor, device: Wallet, owner: Wallet) -> dict[str, object]:
+    """A device's own word that it is to be a meter of account 2."""
+    market = visitor.context.request.get(visitor.url + "/v1/market").json()
+    text = (
+        f"Wattledger: pair this meter\nChain ID: {market['chain_id']}\n"
+        f"Registry: {market['contracts']['registry']}\nAccount: 2\n"
+        f"Owner: {checksum_address(owner.address)}\nClass: certified\nLimit: 100 W\n"
+        f"Issued At: {market['now']}"
+    )
+    return {
+        "account": 2,
+        "label": "Balcony",
+        "key": checksum_address(device.address),
+        "class": "certified",
+        "limit_w": 100,
+        "issued_at": market["now"],
+        "proof": "0x" + device.sign_digest(personal_digest(text)).hex(),
+    }
 
 
 def offline_points(visitor: Visitor) -> int:

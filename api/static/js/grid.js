@@ -2,7 +2,7 @@
 
 import { get, send } from "./api.js";
 import { el } from "./dom.js";
-import { problemWords, t } from "./words.js";
+import { power, problemWords, t } from "./words.js";
 
 const POLL_MS = 700;
 
@@ -73,10 +73,17 @@ function request(each, path) {
     { class: "card" },
     el("p", {}, el("strong", {}, each.name ?? each.label)),
     el("p", { class: "code" }, each.address ?? each.owner),
+    ...(each.key ? deviceOf(each) : []),
     ...[each.contact, each.note].filter(Boolean).map((text) => el("p", {}, text)),
     buttons,
     said,
   );
+}
+
+/** What is decided of a device: whose energy it counts, how well, and how much it may say. */
+function deviceOf({ account, class: kind, limit_w, key }) {
+  const facts = { account: String(account), kind: t(`js.grid.class.${kind}`), limit: power(limit_w) };
+  return [el("p", {}, t("js.grid.device", facts)), el("p", { class: "code" }, key)];
 }
 
 function button(key, kind, act) {
