@@ -18,7 +18,7 @@ from api.clock import SystemClock
 from api.errors import Overloaded
 from api.jobs.community import Community
 from api.jobs.taking.answers import problem_in
-from api.jobs.taking.books import Books
+from api.jobs.taking.books import books_of
 from api.jobs.taking.groups import Waiting
 from api.jobs.taking.wire import (
     HEAD,
@@ -77,7 +77,7 @@ class Crew:
     """So many workers, while it is open; lives in one event loop."""
 
     def __init__(self, community: Community, *, count: int, meter_readings_per_minute: int) -> None:
-        self._books = Books(community)
+        self._books = books_of(community)
         self._setup = Setup(
             database_url=community.engine.url.render_as_string(hide_password=False),
             chain_id=community.config.chain.chain_id,
@@ -118,6 +118,7 @@ class Crew:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for job in self._jobs:
             job.waiting.answer(Overloaded())
+        self._books.close()
 
     def put(self, waiting: Waiting) -> None:
         """As the protocol says."""

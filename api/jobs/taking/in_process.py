@@ -11,7 +11,7 @@ from typing import Final, Self
 from api.errors import Internal
 from api.jobs.community import Community
 from api.jobs.taking.answers import Outcome, problem_in
-from api.jobs.taking.books import Books
+from api.jobs.taking.books import books_of
 from api.jobs.taking.groups import Queue, Waiting, serve_groups
 from api.jobs.taking.taker import Moment, Taker
 from api.loops import LoopState
@@ -27,7 +27,7 @@ class InProcess:
 
     def __init__(self, community: Community, *, meter_readings_per_minute: int) -> None:
         self._community = community
-        self._books = Books(community)
+        self._books = books_of(community)
         self._taker = Taker(
             community.readings,
             community.reading_domain,
@@ -50,6 +50,7 @@ class InProcess:
         self._queue.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
+        self._books.close()
 
     def put(self, waiting: Waiting) -> None:
         """As the protocol says."""
