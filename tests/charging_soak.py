@@ -333,10 +333,17 @@ class Soak:
         if Fault.METER_RESET in faults:
             connector = point.connector()
             return 1 + (BATTERY_WS - (connector.wanted_ws or 0)) // S_PER_HOUR
-        view = await self.world.runtime.desk.view(session_id)
-        token = (await self.world.session(view)).id_token
+        token = await self._token(session_id)
         charges = [each for each in point.transactions if each.id_token.upper() == token]
         return sum(charge.energy_wh for charge in charges)
+
+    async def _token(self, session_id: SessionId) -> str:
+        """What the charger called the driver; asked until the database answers."""
+        while True:
+            with suppress(OperationalError):
+                view = await self.world.runtime.desk.view(session_id)
+                return (await self.world.session(view)).id_token
+            await asyncio.sleep(0.01)
 
     # Waiting.
 
