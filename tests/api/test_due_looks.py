@@ -1,0 +1,47 @@
+"""What comes in while a revision is under way is looked at the next time."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+from api.jobs.community import Community
+from api.jobs.due import REVISED_THROUGH, DueRuns
+from api.jobs.intake import import_registers
+from api.jobs.settle import SettlementLoop
+from tests.api.test_settling import PERIOD_S, WINDOW_S, final_runs, findings, street
+from tests.e2e.registers import line, write
+
+
+def take_late(community: Community, place: Path, second: int, import_wh: int) -> None:
+    """A reading between two that are there, which moves what lies between them."""
+    at_s = community.schedule.first_period_start_s + second
+    file = write(place / "late.csv", [line("a", at_s, import_wh, 2_000)])
+    assert import_registers(community, file).accepted == 1
+    time.sleep(1.1)  # What is accepted in a second is known at a cutoff after it.
+
+
+def settle(community: Community) -> None:
+    list(SettlementLoop(community, may_move_time=False).run())
+
+
+def test_what_came_in_after_a_look_is_not_noted_as_settled_by_it(tmp_path: Path) -> None:
+    assert (WINDOW_S, PERIOD_S) == (2, 8)
+    with closing(street(tmp_path)) as community:
+        settle(community)
+        assert len(final_runs(community)) >= 2
+        take_late(community, tmp_path, 3, 1_025)
+        looks = DueRuns(community, until_s=None, moves_time=False)
+        history, book = community.refresh(), community.book()
+        due = {(each.period_start_s, each.run) for each in looks.find(history, book)}
+        first_s = community.schedule.first_period_start_s
+        assert (first_s, 1) in due
+        seen_s = community.settlements.latest_cutoff_s()
+
+        take_late(community, tmp_path, 5, 1_045)
+        settle(community)  # A later cutoff, of a run that this look knows nothing of.
+        assert community.settlements.latest_cutoff_s() > seen_s
+        for period_start_s, _ in due:
+            looks.settled(period_start_s)
+        looks.note_nothing_left()
+        assert int(community.settlements.facts()[REVISED_THROUGH]) == seen_s
+        assert findings(community) == []
