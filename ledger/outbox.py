@@ -6,7 +6,7 @@ a second payment. What each step does is decided in `outbox_states.py`.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -95,13 +95,8 @@ class Outbox:
         policy: Policy | None = None,
         set_time: Callable[[datetime], None] | None = None,
         pause: Callable[[float], None] = time.sleep,
-        gas_max: Mapping[Address, int] | None = None,
     ) -> None:
-        """
-        Args:
-            set_time: moves the clock of a simulated chain to an intent's `not_before_at`.
-            gas_max: by sender, of what says itself how much gas it needs; what needs more fails.
-        """
+        """`set_time` moves the clock of a simulated chain to an intent's `not_before_at`."""
         self.problem: LedgerError | None = None
         self._chain = chain
         self._wallets = {wallet.address: wallet for wallet in wallets}
@@ -110,7 +105,6 @@ class Outbox:
         self._policy = policy or Policy()
         self._set_time = set_time
         self._pause = pause
-        self._gas_max = gas_max or {}
         self._checked = False
         self._failures = 0
         self._down_until: datetime | None = None
@@ -298,9 +292,7 @@ class Outbox:
 
     def _sign(self, entry: Entry, nonce_mined: int, in_flight: int) -> bool:
         intent = self._store.intent(entry)
-        wallet = self._wallets[entry.sender]
-        fees = self._fees()
-        gas = intent.gas
+        fees, gas = self._fees(), intent.gas
         if gas is None:
             self._move_time(entry)
             try:
@@ -311,14 +303,13 @@ class Outbox:
                     return False
                 self._store.refuse(entry, _explained(error))
                 return True
-            gas_max = self._gas_max.get(entry.sender)
-            if gas_max is not None and gas > gas_max:
+            if gas > (gas_max := self._policy.gas_max.get(entry.sender, gas)):
                 self._store.refuse(entry, ("TooMuchGas", f"gas={gas}, gas_max={gas_max}"))
                 return True
         chosen_gas = gas
 
         def make(nonce: int) -> Signed:
-            return wallet.sign_transaction(
+            return self._wallets[entry.sender].sign_transaction(
                 chain_id=self._store.chain_id,
                 nonce=nonce,
                 to=intent.to,
@@ -406,5 +397,4 @@ class Outbox:
 
 
 def _explained(error: ContractReverted) -> tuple[str, str]:
-    arguments = ", ".join(f"{name}={value}" for name, value in error.arguments.items())
-    return (error.name, arguments)
+    return error.name, ", ".join(f"{name}={value}" for name, value in error.arguments.items())

@@ -15,7 +15,8 @@ LedgerError
 └── WrongGenesis            wrong_chain              the right id, but another chain
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
@@ -106,14 +107,14 @@ class Intent:
     not_before_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        for field, value, value_min, value_max in (
+        for name, value, value_min, value_max in (
             ("key", len(self.key), 1, KEY_CHARS_MAX),
             ("sender", len(self.sender), 20, 20),
             ("to", 20 if self.to is None else len(self.to), 20, 20),
             ("gas", 1 if self.gas is None else self.gas, 1, GAS_MAX),
         ):
             if not value_min <= value <= value_max:
-                raise OutOfRange(field=field, value=value, value_min=value_min, value_max=value_max)
+                raise OutOfRange(field=name, value=value, value_min=value_min, value_max=value_max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,8 @@ class Policy:
     fee_max_wei: int = FEE_MAX_WEI
     resend_after_s: int = 30  # At an unmoved head the same bytes are not sent again sooner.
     in_flight_max: int = 16  # Signed and unmined, for each sender.
+    # By sender, the most that a transaction may take whose gas has to be estimated.
+    gas_max: Mapping[Address, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,10 +168,10 @@ class Community:
             policy=Policy(
                 confirmations=self.config.chain.confirmations,
                 bump_after_s=BUMP_AFTER_S if isinstance(self.chain, RpcChain) else None,
+                gas_max=gas_max or {},
             ),
             set_time=set_time,
             pause=self.pause,
-            gas_max=gas_max,
         )
 
     @cached_property
