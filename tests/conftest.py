@@ -4,6 +4,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's matter; speed is measured in tests/bench.
+settings.register_profile("wattledger", deadline=None)
+settings.load_profile("wattledger")
 
 NO_SKIP = os.environ.get("WATTLEDGER_NO_SKIP") == "1"
 
