@@ -9,11 +9,11 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import BinaryIO, Final
 
+from api.clock import SystemClock
 from api.jobs.taking.answers import Outcome
 from api.jobs.taking.groups import Queue, Waiting, serve_groups
 from api.jobs.taking.taker import Moment, Taker
@@ -106,7 +106,7 @@ class Worker:
     def _take(self, group: Sequence[Waiting]) -> Sequence[Outcome]:
         moment = Moment(
             book=self._book or MeterBook([]),
-            now_at=datetime.now(UTC).replace(microsecond=0),
+            now_at=SystemClock().now(),
             accepted_at=from_unix_s(max(each.accepted_at_s for each in group)),
         )
         return self._taker.take([each.body for each in group], moment)
