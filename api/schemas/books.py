@@ -256,12 +256,17 @@ class AccountOut(Wire):
     requested_at: Instant | None
     withdrawable_at: Instant | None
     cover_nano: Amount = Field(description="For the period that runs.")
+    next_cover_nano: Amount = Field(
+        description="For the period after it: what is paid in or asked for now counts from there."
+    )
     needed_nano: Amount = Field(
         description="What that period is expected to need: the most of any of the last 7 days."
     )
     covered: bool
     spent_per_day_nano: Amount = Field(description="Of the last 7 days; negative: received.")
-    lasts_days: int | None = Field(description="The cover, at that rate; null: it does not shrink.")
+    lasts_days: int | None = Field(
+        description="The next cover, at that rate; null: it does not shrink."
+    )
     warning: str | None = Field(description="`cover_low` or `cover_lost`.", examples=["cover_low"])
     limits: list[LimitsOut] = Field(description="In force first, then those to come.")
     next_nonces: NoncesOut
@@ -281,6 +286,7 @@ class AccountOut(Wire):
             requested_at=instant_if_any(view.requested_at),
             withdrawable_at=instant_if_any(view.withdrawable_at),
             cover_nano=str(view.cover_nano),
+            next_cover_nano=str(view.next_cover_nano),
             needed_nano=str(view.needed_nano),
             covered=view.is_covered,
             spent_per_day_nano=str(view.spent_per_day_nano),

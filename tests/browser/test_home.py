@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api.keys import demo_secret
 from tests.browser.conftest import Visit
 from tests.browser.looking import Visitor, axe, fits, shoot, visitor
 from tests.browser.people import sign_in
-from tests.browser.service import PROGRAM, serving
+from tests.browser.service import PROGRAM, Served, serving
+from tests.browser.wallets import BrowserWallet
 from tests.e2e.registers import ROOT
 
 if TYPE_CHECKING:
@@ -256,6 +258,63 @@ def test_who_would_rather_not_sign_changes_nothing(visit: Visit) -> None:
     page.locator("dialog").wait_for(state="detached")
     assert page.locator('form[data-act="limits"] [data-said]').inner_text() == ""
     assert api(someone, "/v1/accounts/6") == before
+
+
+def test_of_two_tabs_that_sign_the_same_thing_one_is_told_so(visit: Visit) -> None:
+    someone = visit()
+    one = someone.page("/home")
+    be(one, "home-6")
+    other = someone.page("/home")
+    for page, price in ((one, "0.11"), (other, "0.12")):
+        page.locator("#min-sell").fill(price)
+        page.locator('form[data-act="limits"] button.primary').click()
+        page.locator("dialog.review").wait_for()
+    one.locator("dialog.review button.primary").click()
+    done(one, "limits")
+    other.locator("dialog.review button.primary").click()
+    other.locator('form[data-act="limits"] .is-bad', has_text="in the meantime").wait_for()
+    (limits,) = api(someone, "/v1/accounts/6")["limits"]
+    assert limits["min_sell_per_kwh"] == 110_000
+
+
+def test_a_warning_comes_before_cover_is_lost_and_goes_with_a_deposit(visit: Visit) -> None:
+    someone = visit()
+    page = someone.page("/home")
+    be(page, "home-5")
+    account = api(someone, "/v1/accounts/5")
+    assert page.locator("#warning").count() == 0
+    left_nano = int(account["needed_nano"]) // 2
+    micro = (int(account["balance_nano"]) - left_nano) // 1_000
+    page.locator("#withdraw-amount").fill(f"{micro // 10**6}.{micro % 10**6:06d}")
+    sign(page, "withdrawal")
+    page.locator("#warning", has_text="does not cover your imports").wait_for()
+    assert api(someone, "/v1/accounts/5")["warning"] == "cover_lost"
+    axe(page)
+    shoot(page, "home-warning-desktop")
+    page.get_by_role("button", name="Take the request back").click()
+    page.locator("dialog.review button.primary").click()
+    done(page, "withdrawal")
+    assert page.locator("#warning").count() == 0
+
+
+def test_a_browser_wallet_signs_limits_and_a_permit(visit: Visit, service: Served) -> None:
+    someone = visit()
+    wallet = BrowserWallet(url=service.url, secret=demo_secret("home-7"), chain_id=1337)
+    wallet.live_in(someone.context)
+    page = someone.page("/home")
+    page.locator("header [data-sign-in]").click()
+    page.get_by_role("button", name="Wallet of the test").click()
+    page.locator("#energy").wait_for()
+    page.locator("#max-buy").fill("")
+    sign(page, "limits")
+    page.get_by_role("button", name="Get money to play with").click()
+    done(page, "deposit")
+    page.locator("#deposit-amount").fill("1")
+    sign(page, "deposit")
+    assert [typed["primaryType"] for typed in wallet.typed] == ["PriceLimits", "Permit"]
+    assert wallet.typed[0]["message"]["maxBuyPerKwh"] == str(2**64 - 1)
+    assert api(someone, "/v1/accounts/7")["limits"][0]["max_buy_per_kwh"] is None
+    assert "buy at any price" in page.locator("#limits").inner_text()
 
 
 def test_files_are_the_apis_own_to_the_byte(visit: Visit) -> None:

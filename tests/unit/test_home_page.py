@@ -249,6 +249,7 @@ def account(**facts: object) -> AccountView:
         "requested_at": None,
         "withdrawable_at": None,
         "cover_nano": 0,
+        "next_cover_nano": 0,
         "needed_nano": 0,
         "spent_per_day_nano": 1,
         "lasts_days": None,

@@ -40,6 +40,7 @@ class _OnChain:
     requested_at_s: int
     requested_micro: int
     cover_nano: int
+    next_cover_nano: int
     grid_import_per_kwh: int
     limits: tuple[LimitsView, ...]
     book: MeterBook
@@ -100,7 +101,8 @@ class AccountsDesk:
         books = self._books
         now_s = books.now_s()
         running_s = max(books.schedule.period_start_of(now_s), books.schedule.first_period_start_s)
-        on_chain = books.ask(lambda told: _on_chain(told, account, running_s))
+        next_s = books.schedule.period_end(running_s)
+        on_chain = books.ask(lambda told: _on_chain(told, account, running_s, next_s))
         from_s = running_s - DAYS_LOOKED_AT * DAY_S
         lines = self._statements.lines(account, from_s, now_s + 1)
         before = [line for line in lines if line.start_s < running_s]
@@ -110,8 +112,10 @@ class AccountsDesk:
             for line in before
             if line.state not in {PeriodState.FINAL, PeriodState.PROPOSED}
         )
+        waiting_nano = on_chain.pending_nano + unsettled_nano
         outlook = outlook_of(
-            cover_nano=on_chain.cover_nano + on_chain.pending_nano + unsettled_nano,
+            cover_nano=on_chain.cover_nano + waiting_nano,
+            next_cover_nano=on_chain.next_cover_nano + waiting_nano,
             imports_wh=self._imports_wh(lines),
             amount_nano=sum(line.amount_nano for line in known),
             seconds=len(known) * books.schedule.window_s,
@@ -132,6 +136,7 @@ class AccountsDesk:
                 None if requested_at_s is None else from_unix_s(requested_at_s + delay_s)
             ),
             cover_nano=on_chain.cover_nano,
+            next_cover_nano=on_chain.next_cover_nano,
             needed_nano=outlook.needed_nano,
             spent_per_day_nano=outlook.spent_per_day_nano,
             lasts_days=outlook.lasts_days,
@@ -176,7 +181,7 @@ class AccountsDesk:
         )
 
 
-def _on_chain(told: Told, account: int, running_s: int) -> _OnChain:
+def _on_chain(told: Told, account: int, running_s: int, next_s: int) -> _OnChain:
     history = told.market
     owner = _owner(history, account)
     requested_at_s, requested_micro = history.request_at(account)
@@ -187,6 +192,7 @@ def _on_chain(told: Told, account: int, running_s: int) -> _OnChain:
         requested_at_s=requested_at_s,
         requested_micro=requested_micro,
         cover_nano=history.cover_nano(account, running_s),
+        next_cover_nano=history.cover_nano(account, next_s),
         grid_import_per_kwh=history.tariff_at(running_s).grid_import_per_kwh,
         limits=tuple(map(_limits_view, history.limits_from(account, running_s))),
         book=told.book,

@@ -127,6 +127,7 @@ class AccountView:
     requested_at: datetime | None
     withdrawable_at: datetime | None
     cover_nano: int  # For the period that runs.
+    next_cover_nano: int  # For the one after it, as far as it is known now.
     needed_nano: int  # What the period that runs is expected to need: see `cover.py`.
     spent_per_day_nano: int  # What went out less what came in, of the days before; 0 if none.
     lasts_days: int | None  # The cover at that rate; None: it does not shrink.

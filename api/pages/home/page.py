@@ -81,7 +81,7 @@ class HomePage:
     safe: Safe
     withdrawal_delay: str
     paid_at: datetime  # If a withdrawal were asked for now.
-    now: datetime
+    next_period_at: datetime
     is_external: bool
     person: Person
     pairings: tuple[Pairing, ...]  # Devices that are not meters yet, or were refused.
@@ -147,7 +147,7 @@ class HomeDesk:
             ),
             withdrawal_delay=self._wording.duration(delay_s),
             paid_at=self._now + timedelta(seconds=delay_s),
-            now=self._now,
+            next_period_at=self._next_period_at(),
             is_external=self._community.rules.residual.value == "external",
             person=self._people.names.person(number),
             pairings=self._pairings(account),
@@ -171,6 +171,12 @@ class HomeDesk:
         schedule, now_s = self._desks.books.schedule, to_unix_s(self._now)
         running_s = max(schedule.period_start_of(now_s), schedule.first_period_start_s)
         return self._desks.books.ask(lambda told: told.market.tariff_at(running_s))
+
+    def _next_period_at(self) -> datetime:
+        """From when on counts as cover what is paid in now."""
+        schedule, now_s = self._desks.books.schedule, to_unix_s(self._now)
+        running_s = max(schedule.period_start_of(now_s), schedule.first_period_start_s)
+        return from_unix_s(schedule.period_end(running_s))
 
     def _answer(self, account: AccountId, energy: Energy | None) -> list[Sentence]:
         if energy is not None:

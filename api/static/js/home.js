@@ -137,7 +137,7 @@ async function refresh() {
     if (old !== null && next !== null) old.replaceWith(document.adoptNode(next));
     else old?.remove();
   }
-  showHeld();
+  ready();
 }
 
 async function pageNow() {
@@ -167,6 +167,12 @@ function clearErrors(form) {
 }
 
 /* What changes by itself */
+
+/** Nothing of this page can be sent without its script, so its buttons wait for it. */
+function ready() {
+  for (const button of document.querySelectorAll("form[data-act] button")) button.disabled = false;
+  showHeld();
+}
 
 /** What the wallet holds, beside the field that asks for it. */
 async function showHeld() {
@@ -199,6 +205,6 @@ async function watchApplication() {
   }
 }
 
-showHeld();
+ready();
 watchApplication();
 if (document.getElementById("shown")) keepLive("shown", NEWS, () => {});
