@@ -194,14 +194,15 @@ class HomeDesk:
         return Stretch.around(asked.view, day, self._zone)
 
     def _last_known_day(self, account: AccountId, today: date) -> date:
-        """Today if something of it is known, else the last day of which everything is."""
+        """Today if something of it was measured, else the last day of which everything was."""
         from_day, until_day = today - timedelta(days=DAYS_LOOKED_BACK), today + timedelta(days=1)
-        windows = Counter(
+        measured = Counter(
             self._wording.words.local(from_unix_s(line.start_s)).date()
             for line in self._known(account, from_day, until_day)
+            if not line.row.estimated
         )
-        whole = [day for day in windows if windows[day] == self._windows_of(day)]
-        return today if windows[today] else max(whole, default=max(windows, default=today))
+        whole = [day for day in measured if measured[day] == self._windows_of(day)]
+        return today if measured[today] else max(whole, default=max(measured, default=today))
 
     def _windows_of(self, day: date) -> int:
         stretch = Stretch.around(View.DAY, day, self._zone)
