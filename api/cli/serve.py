@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from api.cli.context import Options, data_path
+from api.cli.stopping import Deadline
 from api.cli.systemd import READY, STOPPING, tell_systemd
 from api.errors import BadInput
 from api.jobs.community import Community, open_community
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from api.http_transport import PatientHttp
 
 BACKLOG = 2_048
-STOP_WITHIN_S = 5  # Whoever still listens to events then is cut off.
+STOP_WITHIN_S = 3  # Whoever still listens to events then is cut off.
 UNLOADED_EXIT = 3
 
 
@@ -64,7 +65,7 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
         raise BadInput(field="--replay", rule="simulated chargers connect without TLS")
     write_logs(serve.log_format or default_format())
     opened = open_community(data_path(options), password_file=options.password_file)
-    with opened as community, _listening(serve) as listener:
+    with Deadline() as deadline, opened as community, _listening(serve) as listener:
         url = _url_of(listener, is_tls=serve.certificate is not None)
         opening = _Opening(community, serve, listener, settings)
         limits = HttpLimits(
@@ -73,7 +74,14 @@ def run_serve(options: Options, serve: ServeOptions) -> None:
             refused_readings_per_minute=settings.refused_readings_per_minute,
         )
         app = create_app(opening.open, limits=limits)
-        _serve(app, serve, listener, announce=lambda: _announce(options, community, url))
+        with _stopped_by_signals():
+            _serve(
+                app,
+                serve,
+                listener,
+                announce=lambda: _announce(options, community, url),
+                on_stop=deadline.arm,
+            )
         if opening.failed is not None:
             raise opening.failed
 
@@ -120,7 +128,12 @@ class _Opening:
 
 
 def _serve(
-    app: "FastAPI", serve: ServeOptions, listener: socket.socket, *, announce: Callable[[], None]
+    app: "FastAPI",
+    serve: ServeOptions,
+    listener: socket.socket,
+    *,
+    announce: Callable[[], None],
+    on_stop: Callable[[], None],
 ) -> None:
     import uvicorn  # noqa: PLC0415 (only a server needs it)
 
@@ -132,17 +145,17 @@ def _serve(
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             tell_systemd(STOPPING)
+            on_stop()
             service: Service | None = getattr(app.state, "service", None)
             if service is not None and service.farewell is not None:
                 await service.farewell()
             await super().shutdown(sockets)
 
-    with _stopped_by_signals():
-        try:
-            Announcing(_config(app, serve)).run([listener])
-        except SystemExit as leave:
-            if leave.code != UNLOADED_EXIT:
-                raise
+    try:
+        Announcing(_config(app, serve)).run([listener])
+    except SystemExit as leave:
+        if leave.code != UNLOADED_EXIT:
+            raise
 
 
 def _config(app: "FastAPI", serve: ServeOptions) -> "Config":

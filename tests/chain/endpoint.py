@@ -1,7 +1,7 @@
 """An embedded chain behind a URL, served by nothing but the standard library."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,8 +11,10 @@ from ledger.chain.rpc_server import RpcServer
 
 
 @contextmanager
-def endpoint(chain: EmbeddedChain) -> Iterator[str]:
-    """URL at which a chain answers JSON-RPC."""
+def endpoint(
+    chain: EmbeddedChain, port: int = 0, *, hold: Callable[[], object] = lambda: None
+) -> Iterator[str]:
+    """URL at which a chain answers JSON-RPC, each time after `hold` returns."""
     server = RpcServer(chain)
 
     class Handler(BaseHTTPRequestHandler):
@@ -20,6 +22,7 @@ def endpoint(chain: EmbeddedChain) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            hold()
             answer = server.answer(body)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -29,7 +32,11 @@ def endpoint(chain: EmbeddedChain) -> Iterator[str]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: Any) -> None:
+            """Whoever asked has gone, or was killed."""
+
+    listener = Server(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=listener.serve_forever)
     thread.start()
     try:

@@ -2,10 +2,10 @@
 
     python -m tests.e2e.fork_server [MODULE …]
 
-Each line on standard input is `{"words": […], "log": FILE, "writes": N}`; the answer is the child's
-process id and, once it has ended, its exit code (negative: the signal). With `writes`, the child
-kills itself with SIGKILL as soon as that many of its changes are durable, in the database or the
-chain.
+Each line on standard input is `{"words": […], "log": FILE, "writes": N, "clock": {…}}`; the answer
+is the child's process id and, once it has ended, its exit code (negative: the signal). With
+`writes`, the child kills itself with SIGKILL as soon as that many of its changes are durable, in
+the database or the chain. With `clock`, the communities that it opens live in that time.
 """
 
 import contextlib
@@ -16,12 +16,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.night_clock import NightClock
 from tests.e2e.registers import ROOT
 
 KILLED = -signal.SIGKILL
@@ -31,7 +33,12 @@ PRELOADED = ("alembic.command", "api.cli.community", "ledger.chain.evm", "ledger
 class ForkServer:
     """Runs commands in children of the process below, and kills them as asked."""
 
-    def __init__(self, place: Path, preloaded: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        place: Path,
+        preloaded: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._log = place / "commands.log"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.fork_server", *preloaded],
@@ -39,7 +46,7 @@ class ForkServer:
             stdout=subprocess.PIPE,
             text=True,
             cwd=place,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT)},
         )
 
     def run(
@@ -48,9 +55,16 @@ class ForkServer:
         writes: int | None = None,
         kill_after_s: float | None = None,
         once: Callable[[], object] = lambda: None,
+        kill_with: int = signal.SIGKILL,
+        clock: NightClock | None = None,
     ) -> int:
         """Runs one command, killed as asked, so long after `once` returns; gives its exit code."""
-        request = {"words": [str(word) for word in words], "log": str(self._log), "writes": writes}
+        request = {
+            "words": [str(word) for word in words],
+            "log": str(self._log),
+            "writes": writes,
+            "clock": None if clock is None else asdict(clock),
+        }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
@@ -60,7 +74,7 @@ class ForkServer:
             time.sleep(kill_after_s)
             # Reaped already where it was quicker.
             with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+                os.kill(child, kill_with)
         return self._answer()
 
     def printed(self) -> str:
@@ -80,9 +94,11 @@ class ForkServer:
 
 
 @contextlib.contextmanager
-def fork_server(place: Path, *preloaded: str) -> Iterator[ForkServer]:
+def fork_server(
+    place: Path, *preloaded: str, environment: Mapping[str, str] | None = None
+) -> Iterator[ForkServer]:
     """A server for as long as the block runs, with further modules imported."""
-    started = ForkServer(place, preloaded)
+    started = ForkServer(place, preloaded, environment)
     try:
         yield started
     finally:
@@ -113,6 +129,8 @@ def _child(request: dict[str, Any]) -> None:
             os.dup2(log.fileno(), sys.stderr.fileno())
         if request["writes"] is not None:
             _Death(request["writes"]).lie_in_wait()
+        if request["clock"] is not None:
+            NightClock(**request["clock"]).rule(pytest.MonkeyPatch())
         code = run(request["words"])
         sys.stdout.flush()
     finally:
