@@ -209,9 +209,10 @@ def test_a_worker_that_dies_costs_no_reading_and_is_replaced(
         answers = [asyncio.create_task(desk.take(each)) for each in requests]
         for _ in range(3):
             await asyncio.sleep(0.05)
-            for process_id in crew.process_ids()[:1]:
-                os.kill(process_id, signal.SIGKILL)
-                killed += 1
+            process_id = crew.process_ids()[0]
+            os.kill(process_id, signal.SIGKILL)
+            killed += 1
+            await until(lambda gone=process_id: gone not in crew.process_ids())  # type: ignore[misc]
             await until(lambda: crew.state().problem is None)
         results = await asyncio.gather(*answers, return_exceptions=True)
         for place, result in enumerate(results):
