@@ -1,6 +1,5 @@
 """Reads the meters of idle chargers once a period, so that the market waits for none."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -9,6 +8,8 @@ from charging.points import PointLink
 from ledger.units import to_unix_s
 
 ROUND_S = 15.0
+ROUND_S_MIN = 0.5
+ROUNDS_A_PERIOD = 4
 
 
 class MeterRounds:
@@ -19,19 +20,25 @@ class MeterRounds:
     """
 
     def __init__(
-        self, book: ChargerBook, link: PointLink, *, period_s: int, now: Callable[[], datetime]
+        self,
+        book: ChargerBook,
+        link: PointLink,
+        *,
+        period_s: int,
+        now: Callable[[], datetime],
+        speed: int = 1,
     ) -> None:
         self._book = book
         self._link = link
         self._period_s = period_s
         self._now = now
+        self._speed = speed
         self._asked: dict[bytes, int] = {}  # The last period in which each charger was asked.
 
-    async def run(self) -> None:
-        """Goes round for ever."""
-        while True:
-            await self.round()
-            await asyncio.sleep(ROUND_S)
+    @property
+    def rest_s(self) -> float:
+        """Real seconds between two rounds: several a period, however fast time passes."""
+        return max(ROUND_S_MIN, min(ROUND_S, self._period_s / self._speed / ROUNDS_A_PERIOD))
 
     async def round(self) -> None:
         """Asks whoever was not asked in this period yet, one after the other."""

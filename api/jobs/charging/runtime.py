@@ -39,7 +39,7 @@ SESSIONS_ROUND_S = 1.0
 REST_PER_WORK = 9  # However many sessions there are, attending takes a tenth of the time.
 UNFORESEEN = "internal_error"
 STOP_WITHIN_S = 3.0
-LOOPS = ("sessions", "sending", "chain", "readings")
+LOOPS = ("sessions", "sending", "chain", "readings", "meters")
 INTERVAL_S_DEFAULT = 10
 REAL_INTERVAL_S = 2
 log = logging.getLogger(__name__)
@@ -104,7 +104,11 @@ class Runtime:
         )
         self.sink.attend = self._attendant.attend
         self._rounds = MeterRounds(
-            self.book, asked, period_s=community.schedule.period_s, now=self.now
+            self.book,
+            asked,
+            period_s=community.schedule.period_s,
+            now=self.now,
+            speed=community.clock.speed,
         )
         views = Views(
             book=self.book,
@@ -136,7 +140,7 @@ class Runtime:
         chain.start()
         tasks = [
             asyncio.create_task(self._attend()),
-            asyncio.create_task(self._rounds.run()),
+            asyncio.create_task(self._read_meters()),
         ]
         self._stack.push_async_callback(self._stop, chain, tasks)
         return self
@@ -201,6 +205,12 @@ class Runtime:
                 await self._attendant.round()
             took_s = time.monotonic() - began_s
             await self._attendant.rest(max(SESSIONS_ROUND_S, REST_PER_WORK * took_s))
+
+    async def _read_meters(self) -> None:
+        while True:
+            with self._noting("meters"):
+                await self._rounds.round()
+            await asyncio.sleep(self._rounds.rest_s)
 
     def _follow_chain(self) -> None:
         """In a thread of its own."""
