@@ -32,7 +32,7 @@ from tests.charging_world import (
     charging_world,
 )
 
-SESSIONS = int(os.environ.get("CHARGING_SOAK", "150"))
+SESSIONS = int(os.environ.get("CHARGING_SOAK", "80"))
 SEED = int(os.environ.get("CHARGING_SOAK_SEED", "20260302"))
 POINTS = 8
 LOSSLESS = frozenset(  # Whoever has these faults tells all that flowed, sooner or later.

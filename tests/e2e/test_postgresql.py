@@ -44,7 +44,7 @@ def test_a_second_demo_over_the_first_works_in_postgresql_too(
 ) -> None:
     data = tmp_path / "data"
     for days in (2, 1):
-        ran = cli("demo", "--days", days, "--data-dir", data, "--json")
+        ran = cli("demo", "--days", days, "--charging", "none", "--data-dir", data, "--json")
         assert (ran.code, ran.document.get("periods")) == (0, days), ran.err
 
 
@@ -52,7 +52,7 @@ def test_a_database_of_another_community_is_refused_and_left_as_it_is(
     database: str, cli: Cli, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    assert cli("demo", "--days", 1, "--data-dir", first).code == 0
+    assert cli("demo", "--days", 1, "--charging", "none", "--data-dir", first).code == 0
     ran = cli("demo", "--days", 1, "--data-dir", second, "--json")
     assert (ran.code, ran.document["error"]["code"]) == (1, "community_exists"), ran.err
     assert cli("audit", "--data-dir", first).code == 0
@@ -64,7 +64,9 @@ def test_a_data_directory_over_the_wrong_database_is_refused(
     ran = cli("audit", "--data-dir", demo_home)
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert "wrong_version" in ran.err
-    assert cli("demo", "--days", 1, "--data-dir", tmp_path / "other").code == 0
+    assert (
+        cli("demo", "--days", 1, "--charging", "none", "--data-dir", tmp_path / "other").code == 0
+    )
     ran = cli("audit", "--data-dir", demo_home)
     assert (ran.code, ran.err.count("\n")) == (1, 1), ran.out
 

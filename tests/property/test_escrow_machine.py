@@ -253,7 +253,7 @@ def test_the_escrow_does_what_plain_integers_do() -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=25,
+            max_examples=15,
             phases=[Phase.reuse, Phase.generate],  # Shrinking takes minutes.
             stateful_step_count=25,
             deadline=None,

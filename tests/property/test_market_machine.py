@@ -384,7 +384,7 @@ def test_the_market_does_what_the_model_does_whatever_is_called(tmp_path: Path) 
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             phases=[Phase.reuse, Phase.generate],  # Shrinking takes minutes.
             stateful_step_count=30,
             deadline=None,
