@@ -30,6 +30,7 @@ SECURITY_HEADERS: Final = {
 }
 HSTS: Final = "max-age=31536000"
 READINGS: Final = "/v1/readings"
+FILES: Final = "/static/"
 BODY: Final = BodyLimit()
 READINGS_BODY: Final = BodyLimit(bytes_max=2**23, within_s=30)  # 10,000, with room to spare.
 
@@ -45,6 +46,7 @@ class HttpLimits:
     host_held_bytes_max: int = 2**25  # Of those from one network address.
     requests_per_minute: int = 1_200  # From one network address.
     readings_requests_per_minute: int = 12_000  # From one network address: many gateways, one door.
+    files_per_minute: int = 12_000  # From one network address: a page has some forty.
     refused_readings_per_minute: int = 30_000  # From one network address.
     caller_requests_per_minute: int = 600  # With one person's token.
     sign_ins_per_minute: int = 60  # From one network address.
@@ -60,6 +62,8 @@ class HttpLimits:
         """What requests for a path are counted as, and how many are too many."""
         if path == READINGS:
             return "readings", self.readings_requests_per_minute
+        if path.startswith(FILES):
+            return "files", self.files_per_minute
         return "requests", self.requests_per_minute
 
 

@@ -214,6 +214,16 @@ def test_too_many_requests_are_told_when_to_come_back(community: Community) -> N
         assert response.headers["retry-after"] == str(found["retry_after_s"])
 
 
+def test_what_a_page_is_made_of_is_counted_by_itself(community: Community) -> None:
+    with world_of(community, HttpLimits(requests_per_minute=2, files_per_minute=3)) as world:
+        for _ in range(3):
+            assert world.client.get("/static/site.css").status_code == 200
+        problem(world.client.get("/static/site.css"), 429, "rate_limited")
+        for _ in range(2):
+            assert world.client.get("/healthz").status_code == 200
+        problem(world.client.get("/healthz"), 429, "rate_limited")
+
+
 def test_orders_sign_ins_and_rpc_have_narrower_limits(community: Community) -> None:
     limits = HttpLimits(sign_ins_per_minute=2, orders_per_minute=1, rpc_per_minute=1)
     with world_of(community, limits) as world:
