@@ -27,6 +27,7 @@ from charging.points import (
     TransactionStarted,
     TransactionUpdated,
 )
+from charging.sessions import STOP_AGAIN_S
 from charging.tariffs import ChargeTariff, cost_micro_down
 from tests.charging_world import (
     DEPOSIT,
@@ -530,6 +531,21 @@ def test_a_charger_that_comes_back_in_time_to_be_stopped_is_heard_first(tmp_path
         await world.rounds()
         await world.stops(transaction_id, REGISTER_WH + 900, reason="Remote")
         await closed_with(world, view, 900)
+
+    played(tmp_path, scenario)
+
+
+def test_a_charger_that_was_away_is_asked_to_stop_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    async def scenario(world: ChargingWorld) -> None:
+        view, transaction_id = await world.begun(await world.driver())
+        world.link.online = False
+        await world.runtime.desk.stop(view.session_id)
+        await world.asked_to_stop(transaction_id)  # In vain.
+        world.link.online = True
+        world.link.asked.clear()
+        await world.runtime.sink.connected(POINT, "ocpp1.6")
+        async with asyncio.timeout(STOP_AGAIN_S / 2):
+            await world.asked_to_stop(transaction_id)
 
     played(tmp_path, scenario)
 

@@ -30,6 +30,7 @@ from charging.store import ChargingStore, Connection
 from ledger.units import from_unix_s, to_unix_s
 
 ASK_AGAIN_S = 60  # A charger that did not answer, or did not begin, is asked again.
+OFFLINE_AGAIN_S = 1
 LIMIT_AGAIN_S = 60  # One that does not take limits is not asked all the time.
 SPENDING_PATIENCE_S = 3_600  # With a charger that is there, and goes on though asked to stop.
 DEPOSIT_USED = "the deposit is nearly used up"
@@ -195,8 +196,9 @@ class Attendant:
         return self._escrow.owe_cancel(connection, now, "the charger refused to start")
 
     async def _stop(self, session: ChargeSession, transaction_id: str) -> None:
-        await self._link.stop(session.charge_point_id, transaction_id)
-        await asyncio.sleep(STOP_AGAIN_S)  # Asked again only after a while.
+        answer = await self._link.stop(session.charge_point_id, transaction_id)
+        # Asked again only after a while; one that was not there, soon after it has come.
+        await asyncio.sleep(OFFLINE_AGAIN_S if answer is Answer.OFFLINE else STOP_AGAIN_S)
 
     # In the journal's thread.
 
