@@ -70,7 +70,7 @@ def drive(world: World, name: str, drawn: random.Random) -> None:
         session_id = patiently(lambda body=body: place(driver, body))  # type: ignore[misc]
         world.sessions.append(session_id)
         until(driver, session_id, "charging", "closed")
-        clock.sleep_until(clock.now_s() + drawn.randrange(300, 1_800))
+        world.sleep_until(clock.now_s() + drawn.randrange(300, 1_800))
         patiently(lambda session_id=session_id: driver.stop(session_id))  # type: ignore[misc]
         until(driver, session_id, "closed")
-        clock.sleep_until(clock.now_s() + drawn.randrange(0, 1_200))
+        world.sleep_until(clock.now_s() + drawn.randrange(0, 1_200))

@@ -33,11 +33,6 @@ class NightClock:
         """In Unix seconds."""
         return self.start_s + (time.time_ns() - self.began_ns) * self.speed // NS_PER_S
 
-    def sleep_until(self, unix_s: int) -> None:
-        """Waits."""
-        while (left_s := unix_s - self.now_s()) > 0:
-            time.sleep(max(left_s / self.speed, 0.005))
-
     def rule(self, patch: pytest.MonkeyPatch) -> None:
         """Makes it the time of every community that this process opens from now on."""
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -122,7 +123,7 @@ def live(world: World, server: ForkServer, database: Any) -> None:
             for each in behind:
                 tasks.create_task(each)
             try:
-                await asyncio.gather(*(asyncio.to_thread(each) for each in living))
+                await asyncio.gather(*(asyncio.to_thread(_told, world, each) for each in living))
                 world.is_over = True
                 while world.kills < night.kills:
                     await asyncio.sleep(0.1)
@@ -130,6 +131,16 @@ def live(world: World, server: ForkServer, database: Any) -> None:
                 world.is_over = world.is_done = True
 
     asyncio.run(play())
+
+
+def _told(world: World, part: Callable[[], None]) -> None:
+    """What goes wrong with the test itself is seen at once."""
+    try:
+        part()
+    except BaseException:
+        world.has_failed = True
+        traceback.print_exc()
+        raise
 
 
 def faults_of(world: World, database: Any) -> Mapping[int, Callable[[], None]]:
@@ -163,7 +174,7 @@ def _lose(world: World, name: str) -> None:
     wait_for(lambda: name in world.points)
     world.note(f"{name} loses its connection")
     asyncio.run_coroutine_threadsafe(world.points[name].go_offline(), world.loop).result()
-    world.clock.sleep_until(world.clock.now_s() + HOUR_S)
+    world.sleep_until(world.clock.now_s() + HOUR_S)
     world.note(f"{name} connects again")
     asyncio.run_coroutine_threadsafe(world.points[name].go_online(), world.loop)
 
