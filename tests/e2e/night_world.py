@@ -1,7 +1,6 @@
 """A neighbourhood for one night: its homes, chargers and drivers, and the faults that befall it."""
 
 import asyncio
-import heapq
 import random
 import signal
 import subprocess
@@ -220,19 +219,19 @@ def send_readings(world: World) -> None:
     drawn = random.Random(world.night.seed + 1)
     with open_community(world.home, read_only=True) as community:
         waiting = [
-            (send_s, number, json_of(community, name, row))
+            (send_s, json_of(community, name, row))
             for name, rows in world.night.registers().items()
-            for number, row in enumerate(rows)
+            for row in rows
             for send_s in _send_times(row[0], drawn)
         ]
-    heapq.heapify(waiting)
+    waiting.sort(key=lambda each: each[0], reverse=True)
     world.has_fallen.wait(PATIENCE_S)
     with httpx2.Client(timeout=10) as client:
         while waiting:
-            world.sleep_until(waiting[0][0])
-            body = [heapq.heappop(waiting)[2]]
-            while waiting and waiting[0][0] <= world.clock.now_s():
-                body.append(heapq.heappop(waiting)[2])
+            world.sleep_until(waiting[-1][0])
+            body = [waiting.pop()[1]]
+            while waiting and waiting[-1][0] <= world.clock.now_s():
+                body.append(waiting.pop()[1])
             post(world, client, body)
 
 
