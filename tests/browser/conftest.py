@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: one browser a worker, one service a module, a visitor a test."""
+"""Fixtures of the browser tests: one browser and one service a module, a visitor a test."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,9 +18,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium without a window."""
+    """Chromium without a window. As long as it is there, its event loop runs in this thread: other
+    modules, which run loops of their own, must not meet it."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     if CHROMIUM is None:
