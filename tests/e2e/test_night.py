@@ -213,7 +213,9 @@ def morning(world: World, patch: pytest.MonkeyPatch) -> Iterator[Community]:
                 world.note(f"settled {start_at:%d %H:%M} run {settled.run}")
             if store.facts().get(REVISED_THROUGH) == str(store.latest_cutoff_s()):
                 break
-            clock.pass_s(HOUR_S)
+            # A proposal lapses if nobody finalizes it in time.
+            is_proposed = store.open_run() is not None
+            clock.pass_s(world.night.dispute_s + 60 if is_proposed else HOUR_S)
             chain.mine()
         yield community
 
