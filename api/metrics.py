@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.clock import SystemClock
 from api.exchange import Exchange
 from api.jobs.community import ROLES
 from api.jobs.taking.answers import ACCEPTED, DUPLICATES
@@ -189,6 +190,12 @@ class _ServiceState(Collector):
         for loop in sorted({"charging", "settlement", *found}):
             told.add_metric([loop], found[loop])
         yield told
+        rounds = _family("loop_age_seconds", "Since each loop last came round, by loop.", "loop")
+        now_at = SystemClock().now()
+        for state in self._service.loops():
+            if state.last_round_at is not None:
+                rounds.add_metric([state.name], (now_at - state.last_round_at).total_seconds())
+        yield rounds
 
     def _charge_points(self) -> Metric:
         told = _family("charge_points", "Charge points by connection.", "state")

@@ -24,6 +24,7 @@ from api.jobs.oversight.audits import AuditDesk
 from api.jobs.oversight.overview import OversightDesk
 from api.jobs.people.desks import people_of
 from api.jobs.taking.desk import open_desk
+from api.loops import LoopState
 from api.service import Service
 from api.sign_in import SignIn
 from charging.orders import ChargeOrder, SessionId, charger_id_of
@@ -101,6 +102,7 @@ class World:
     host: Wallet = field(default_factory=new_wallet)
     other_host: Wallet = field(default_factory=new_wallet)
     problems: list[str] = field(default_factory=list)
+    loops: list[LoopState] = field(default_factory=list)
     _nonce: int = 0
 
     @property
@@ -252,7 +254,7 @@ def world_of(community: Community, limits: HttpLimits = ROOMY, **taking: int) ->
         now=clock,
         hosts={"CP1": host.address, "CP2": other_host.address},
     )
-    points, problems = NoPoints(), list[str]()
+    points, problems, loops = NoPoints(), list[str](), list[LoopState]()
 
     @asynccontextmanager
     async def open_service() -> AsyncIterator[Service]:
@@ -278,6 +280,7 @@ def world_of(community: Community, limits: HttpLimits = ROOMY, **taking: int) ->
                 ),
                 now=clock,
                 problems=lambda: problems,
+                loops=lambda: loops,
             )
 
     app = create_app(open_service, limits=limits)
@@ -291,4 +294,5 @@ def world_of(community: Community, limits: HttpLimits = ROOMY, **taking: int) ->
             host=host,
             other_host=other_host,
             problems=problems,
+            loops=loops,
         )

@@ -3,13 +3,16 @@
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
+from api.clock import SystemClock
 from api.jobs.community import Community
 from api.jobs.create import meter_key
+from api.loops import LoopState
 from ledger.units import from_unix_s
 from metering.readings import Reading
 from metering.readings_json import to_json
@@ -181,3 +184,14 @@ def test_what_it_counts_in_the_database_is_found_by_index(community: Community) 
         for query in queries:
             plan = connection.execute(text("EXPLAIN QUERY PLAN " + query)).all()
             assert "INDEX" in str(plan[0]), plan
+
+
+def test_a_scrape_tells_when_each_loop_came_round_last(world: World) -> None:
+    last_at = SystemClock().now() - timedelta(seconds=40)
+    world.loops += [
+        LoopState(name="settlement", last_round_at=last_at, problem=None),
+        LoopState(name="relay", last_round_at=None, problem=None),
+    ]
+    samples = scraped(world)
+    assert 40 <= value(samples, "loop_age_seconds", loop="settlement") < 60
+    assert ("wattledger_loop_age_seconds", frozenset({("loop", "relay")})) not in samples
