@@ -14,7 +14,8 @@ from ledger.chain.embedded import EmbeddedChain
 from ledger.chain.rpc import RpcChain
 from ledger.chain.wallet import new_wallet
 from tests.api.http_world import World, community_in, world_of
-from tests.chain.anvil import CHAIN_ID, RICH, anvil, free_port, url_of
+from tests.chain.anvil import CHAIN_ID, RICH, anvil, url_of
+from tests.ports import free_port
 
 GIB = 2**30
 

@@ -1,7 +1,6 @@
 """A real node for tests: anvil, from npm's package or wherever PATH has it."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,12 +19,6 @@ CHAIN_ID = 31_337
 START_S = 20
 # The first of anvil's well-known accounts, which has ether from the beginning.
 RICH = Wallet(bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def url_of(port: int) -> str:

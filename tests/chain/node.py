@@ -10,8 +10,9 @@ from ledger.chain.jsonrpc import Endpoint
 from ledger.chain.protocol import Fees, Receipt
 from ledger.chain.rpc import RpcChain
 from ledger.units import Address, Hash32
-from tests.chain.anvil import CHAIN_ID, RICH, anvil, free_port, url_of
+from tests.chain.anvil import CHAIN_ID, RICH, anvil, url_of
 from tests.chain.tally import GAS, TALLY_CODE, word
+from tests.ports import free_port
 
 WAIT_S = 10
 

@@ -21,7 +21,7 @@ from ledger.chain.rpc import RpcChain
 from ledger.units import Hash32, from_unix_s, to_unix_s
 from tests.api.community_worlds import quiet
 from tests.api.test_charging_faults import cost_of
-from tests.chain.anvil import CHAIN_ID, anvil, free_port, url_of
+from tests.chain.anvil import CHAIN_ID, anvil, url_of
 from tests.chain.node import Node
 from tests.charging_world import (
     DEPOSIT,
@@ -32,6 +32,7 @@ from tests.charging_world import (
     TroubledChain,
     charging_document,
 )
+from tests.ports import free_port
 
 ETHER_WEI = 10**18
 DAY_S = 86_400

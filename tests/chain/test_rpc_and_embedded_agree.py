@@ -15,9 +15,10 @@ from ledger.chain.rpc import RpcChain
 from ledger.chain.wallet import new_wallet
 from ledger.keccak import keccak256
 from ledger.units import Address, Hash32
-from tests.chain.anvil import CHAIN_ID, RICH, anvil, free_port, url_of
+from tests.chain.anvil import CHAIN_ID, RICH, anvil, url_of
 from tests.chain.endpoint import endpoint
 from tests.chain.probe import GAS, Caller, probe_call
+from tests.ports import free_port
 
 NOBODY = Address(b"\x77" * 20)
 STORED = keccak256(b"Stored(uint256,address,uint256)")

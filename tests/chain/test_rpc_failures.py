@@ -24,8 +24,9 @@ from ledger.chain.errors import (
 from ledger.chain.rpc import LOG_BLOCKS_MAX, RpcChain
 from ledger.keccak import keccak256
 from ledger.units import Address, Hash32
-from tests.chain.anvil import CHAIN_ID, RICH, anvil, free_port, url_of
+from tests.chain.anvil import CHAIN_ID, RICH, anvil, url_of
 from tests.chain.probe import Caller
+from tests.ports import free_port
 
 CONTRACT = Address(b"\x11" * 20)
 HASH = Hash32(b"\x22" * 32)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from ledger.chain import settlement_token
 from ledger.chain.wallet import new_wallet, save_keystore
 from tests.api.community_worlds import quiet
 from tests.e2e.registers import ROOT
+from tests.ports import free_port
 
 PROGRAM = "import sys; from api.cli.app import run; sys.exit(run(sys.argv[1:]))"
 WITHIN_S = 60
@@ -153,7 +153,7 @@ def town(place: Path, **charger: Any) -> Iterator[Town]:
         community.close()
     wallet_file = place / "wallet.json"
     save_keystore(wallet, wallet_file, WALLET_PASSWORD, work=2)
-    found = Town(home=home, port=_free_port(), wallet_file=wallet_file)
+    found = Town(home=home, port=free_port(), wallet_file=wallet_file)
     try:
         found.serve()
         yield found
@@ -216,9 +216,3 @@ def _process(
 def _environment(**more: str) -> dict[str, str]:
     own = {name: text for name, text in os.environ.items() if not name.startswith("WATTLEDGER_")}
     return {**own, "PYTHONPATH": str(ROOT), **more}
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

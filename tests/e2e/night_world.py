@@ -25,12 +25,12 @@ from metering.readings import Reading
 from metering.readings_json import to_json
 from metering.signing import sign_reading
 from tests.api.community_worlds import START_S, quiet
-from tests.chain.anvil import free_port
 from tests.e2e import night_chain
 from tests.e2e.charging_service import CHAIN_ID, Driver, charger_section
 from tests.e2e.fork_server import KILLED, ForkServer
 from tests.e2e.night_clock import NightClock
 from tests.e2e.test_serve_killed import driver_of
+from tests.ports import free_port
 
 HOUR_S, DAY_S, WINDOW_S = 3_600, 86_400, 900
 HOMES = ("a", "b", "c", "d")

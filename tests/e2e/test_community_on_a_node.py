@@ -16,9 +16,10 @@ from api.config import read_config
 from api.datadir import DataDir
 from api.jobs.community import ROLES, SIGNERS, open_community
 from api.jobs.people.relaying import Relaying
-from tests.chain.anvil import CHAIN_ID, anvil, free_port, url_of
+from tests.chain.anvil import CHAIN_ID, anvil, url_of
 from tests.e2e.command_line import Cli
 from tests.e2e.registers import GRID_IMPORT, LOCAL, expected_of, home, instant, line, write
+from tests.ports import free_port
 
 HOUR_S = 3_600
 PERIODS = 3

@@ -20,10 +20,11 @@ from ledger.chain.code import is_code_of
 from ledger.chain.wallet import new_wallet, save_keystore
 from ledger.keccak import checksum_address
 from ledger.units import from_unix_s
-from tests.chain.anvil import CHAIN_ID, anvil, free_port, url_of
+from tests.chain.anvil import CHAIN_ID, anvil, url_of
 from tests.e2e.command_line import Cli, Ran
 from tests.e2e.test_community_on_a_node import ETHER_WEI, TEMPLATE, ask
 from tests.e2e.test_serve import serving
+from tests.ports import free_port
 
 Change = Callable[[Path], object]
 

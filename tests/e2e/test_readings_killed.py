@@ -28,9 +28,9 @@ from metering.readings import MeterId, Reading
 from metering.readings_json import to_json
 from metering.signing import sign_reading
 from tests.api.community_worlds import START_S, document, quiet
-from tests.chain.anvil import free_port
 from tests.e2e.fork_server import KILLED, ForkServer, fork_server
 from tests.engines import postgres_server, postgres_url  # noqa: F401 (fixture)
+from tests.ports import free_port
 
 KILLS = int(os.environ.get("KILLS", "3"))
 WORKERS_KILLED = 0.5  # So often it is a worker, too, that dies, a moment before the service.

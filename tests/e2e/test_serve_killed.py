@@ -33,9 +33,9 @@ from ledger.chain.wallet import Wallet
 from ledger.keccak import domain_separator
 from ledger.units import to_unix_s
 from tests.api.community_worlds import quiet
-from tests.chain.anvil import free_port
 from tests.e2e.charging_service import CHAIN_ID, TARIFF, Driver, charger_section, order_document
 from tests.e2e.fork_server import KILLED, ForkServer, fork_server
+from tests.ports import free_port
 
 T = TypeVar("T")
 KILLS = int(os.environ.get("KILLS", "20"))

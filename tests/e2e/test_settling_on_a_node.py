@@ -12,10 +12,11 @@ from api.jobs.audit_directory import audit_directory
 from api.jobs.community import open_community
 from api.jobs.settling import Settling
 from tests.api.test_settling import final_runs, until
-from tests.chain.anvil import anvil, free_port, url_of
+from tests.chain.anvil import anvil, url_of
 from tests.e2e.command_line import Cli
 from tests.e2e.test_community_on_a_node import PERIODS, make_street
 from tests.e2e.test_republication import quiet
+from tests.ports import free_port
 
 RPC_TIMEOUT_S = "1"
 
