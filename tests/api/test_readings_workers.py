@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
@@ -272,6 +273,12 @@ def test_a_meter_that_is_registered_meanwhile_is_heard_soon(
             await asyncio.sleep(0.1)
 
     served.run(run())
+
+
+def test_a_worker_whose_service_is_gone_before_it_begins_ends_in_peace() -> None:
+    words = [sys.executable, "-m", "api.jobs.taking.worker"]
+    ended = subprocess.run(words, input=b"", capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_workers_end_with_the_service_and_answer_what_they_have(community: Community) -> None:

@@ -51,8 +51,10 @@ class Worker:
     def run(self) -> None:
         """Returns when all that was asked is answered."""
         frames = self._frames()
-        _, _, payload = next(frames)
-        setup = setup_of(payload)
+        first = next(frames, None)
+        if first is None:  # Whoever started it is gone already.
+            return
+        setup = setup_of(first[2])
         engine = open_engine(setup.database_url)
         self._taker = Taker(
             ReadingStore(engine),
