@@ -30,7 +30,8 @@ from tests.e2e.command_line import Cli
 from tests.e2e.registers import KONSTANZ, ROOT
 
 FAST, HUMAN = 14_400, 600
-PATIENCE_S = 120
+PATIENCE_S = 240
+pytestmark = pytest.mark.timeout(900)
 STOP_WITHIN_S = 8
 VISITOR = Wallet((9_001).to_bytes(32))
 
