@@ -7,6 +7,7 @@ after days off it settles one period after the other, while everything else is s
 
 import asyncio
 import logging
+import math
 import threading
 from typing import Final, Self
 
@@ -21,6 +22,8 @@ from ledger.outbox_states import IntentUnsettled, State
 from ledger.units import from_unix_s, to_rfc3339
 
 PACE_S: Final = 5.0  # Between two looks at what is due.
+PACE_S_MIN: Final = 0.1
+LOOKS: Final = 4  # While a period lasts, and while a proposal can be finalized.
 BACK_OFF_S_MAX: Final = 300.0  # A run that is refused or cannot be paid is tried so rarely at last.
 OUTAGE_BACK_OFF_S_MAX: Final = 30.0  # Of chain or database.
 STOP_WITHIN_S: Final = 3.0
@@ -37,7 +40,7 @@ class Settling:
 
     def __init__(self, community: Community, *, pace_s: float = PACE_S) -> None:
         self._community = community.beside(pause=self._pause)
-        self._pace_s = pace_s
+        self._pace_s = min(pace_s, _pace_s_max(community))
         self._ending = threading.Event()
         self._loop = Loop("settlement")
         self._alarm: LedgerError | None = None  # The problem, if money is missing for what is due.
@@ -123,3 +126,12 @@ class Settling:
         self._loop.works()
         if self._ending.wait(seconds):
             raise _Ending
+
+
+def _pace_s_max(community: Community) -> float:
+    """Real seconds between two looks at most: in fast time a proposal would lapse between them."""
+    schedule, speed = community.schedule, community.clock.speed
+    if speed == 1:
+        return math.inf
+    spans_s = [schedule.period_s, schedule.finalize_within_s or schedule.period_s]
+    return max(PACE_S_MIN, min(spans_s) / speed / LOOKS)
