@@ -117,11 +117,11 @@ class World:
     sessions: list[str] = field(default_factory=list)
     signed_in: list[str] = field(default_factory=list)
     has_fallen: threading.Event = field(default_factory=threading.Event)
+    start_took_s: float = 0.0  # Of the service, in real seconds.
     kills: int = 0
     starts_refused: int = 0
     posts_failed: int = 0
     readings_sent: int = 0
-    is_over: bool = False  # Nobody begins anything any more.
     is_done: bool = False  # All that was begun has ended.
     has_failed: bool = False
     told: list[str] = field(default_factory=list)
@@ -151,15 +151,20 @@ class World:
         """Real seconds that the service lives on average until it is killed."""
         return self.night.hours * HOUR_S / self.clock.speed / self.night.kills
 
-    def fall(self, start_took_s: float) -> None:
+    @property
+    def is_morning(self) -> bool:
+        """Whether the last period is over."""
+        return self.clock.now_s() >= self.night.end_s
+
+    def fall(self) -> None:
         """Night falls; a machine that takes long to start a service gets a longer one."""
         self.kill_chain()
-        life_s = STARTS_IN_A_LIFE * start_took_s + 0.5
+        life_s = STARTS_IN_A_LIFE * self.start_took_s + 0.5
         speed = int(self.night.hours * HOUR_S / self.night.kills / life_s)
         speed = max(1, min(self.night.speed, speed))
         self.clock = NightClock.starting(START_S - EVENING_S, speed=speed)
         self.switch_chain_on()
-        self.note(f"night falls, {speed} times as fast; a start takes {start_took_s:.1f} s")
+        self.note(f"night falls, {speed} times as fast; a start takes {self.start_took_s:.1f} s")
         self.has_fallen.set()
 
     def sleep_until(self, unix_s: int) -> None:
@@ -280,13 +285,16 @@ def kill_and_restart(world: World, server: ForkServer, drawn: random.Random) -> 
     """The service is killed again and again, and at last stopped in order."""
     words = ("serve", "--port", world.port, "--data-dir", world.home)
     _evening(world, server, words)
-    while not world.is_done and (world.kills < world.night.kills or not world.is_over):
+    while not world.is_done and (world.kills < world.night.kills or not world.is_morning):
         life_s = drawn.uniform(0, 2 * world.life_s)
         if drawn.random() < STARTS_KILLED:
             code = server.run(*words, kill_after_s=drawn.uniform(0, 1), clock=world.clock)
         else:
             code = server.run(
-                *words, kill_after_s=life_s, once=lambda: served(world, 5), clock=world.clock
+                *words,
+                kill_after_s=life_s,
+                once=lambda: served(world, 3 * world.start_took_s),
+                clock=world.clock,
             )
         world.kills += code == KILLED
         if code != KILLED:  # It found no chain or no database.
@@ -307,17 +315,16 @@ def kill_and_restart(world: World, server: ForkServer, drawn: random.Random) -> 
 
 def _evening(world: World, server: ForkServer, words: Sequence[object]) -> None:
     """The first life, by day: chargers connect, drivers sign in, and then night falls."""
-    took_s: list[float] = []
 
     def live() -> None:
         began_s = time.monotonic()
         served(world, PATIENCE_S)
-        took_s.append(time.monotonic() - began_s)
+        world.start_took_s = time.monotonic() - began_s
         wait_for(lambda: len(world.points) == len(POINTS) == len(world.signed_in))
 
     code = server.run(*words, kill_after_s=0.0, once=live, clock=world.clock)
     assert code == KILLED, server.printed()
-    world.fall(took_s[0])
+    world.fall()
 
 
 def served(world: World, within_s: float) -> None:

@@ -76,6 +76,8 @@ def test_a_night_of_faults_ends_as_a_calm_one(
 ) -> None:
     night = FULL if os.environ.get("WATTLEDGER_NIGHT") == "full" else SHORT
     print(f"WATTLEDGER_NIGHT_SEED={night.seed} tells this night again")
+    # A charger that was refused ever again comes back in a second, not in half a minute.
+    monkeypatch.setattr("charging.simulator.link.RETRY_DOUBLINGS", 2)
     began_s = time.monotonic()
     with fork_server(tmp_path, *PRELOADED) as server, world_of(night, tmp_path) as world:
         assert server.run("clear", "--help") == 0  # It has everything imported.
@@ -124,11 +126,10 @@ def live(world: World, server: ForkServer, database: Any) -> None:
                 tasks.create_task(each)
             try:
                 await asyncio.gather(*(asyncio.to_thread(_told, world, each) for each in living))
-                world.is_over = True
                 while world.kills < night.kills:
                     await asyncio.sleep(0.1)
             finally:
-                world.is_over = world.is_done = True
+                world.is_done = True
 
     asyncio.run(play())
 
