@@ -130,8 +130,9 @@ class Settling:
 
 def _pace_s_max(community: Community) -> float:
     """Real seconds between two looks at most: in fast time a proposal would lapse between them."""
-    schedule, speed = community.schedule, community.clock.speed
+    speed = community.clock.speed
     if speed == 1:
-        return math.inf
+        return math.inf  # Nothing is asked of a chain that may be away just now.
+    schedule = community.schedule
     spans_s = [schedule.period_s, schedule.finalize_within_s or schedule.period_s]
     return max(PACE_S_MIN, min(spans_s) / speed / LOOKS)
