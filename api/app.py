@@ -77,7 +77,7 @@ def create_app(open_service: OpenService, *, limits: HttpLimits | None = None) -
     )
     app.state.limits, app.state.rates, app.state.metrics = limits, rates, metrics
     install_problems(app, show=problem_page)
-    app.add_middleware(Guard, limits=limits, rates=rates)
+    app.add_middleware(Guard, limits=limits, rates=rates, show=problem_page)
     app.add_middleware(Watch, traffic=metrics)  # The last one added stands before the others.
     inside = [
         auth,

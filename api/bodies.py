@@ -22,26 +22,26 @@ class BodyLimit:
     within_s: int = 20
 
 
-class HeldBodies:
-    """How much of bodies is held in memory at a time, by everybody and by one network address."""
+class Held:
+    """How much of something is held at a time, by everybody and by one network address."""
 
-    def __init__(self, *, bytes_max: int, host_bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._host_bytes_max = host_bytes_max
-        self._bytes = 0
+    def __init__(self, *, most: int, host_most: int) -> None:
+        self._most = most
+        self._host_most = host_most
+        self._held = 0
         self._by_host = Counter[str]()
 
     def hold(self, host: str, size: int) -> None:
         """Raises Overloaded; what is held is given back with `release`."""
-        is_too_much = self._bytes + size > self._bytes_max
-        if is_too_much or self._by_host[host] + size > self._host_bytes_max:
+        is_too_much = self._held + size > self._most
+        if is_too_much or self._by_host[host] + size > self._host_most:
             raise Overloaded
-        self._bytes += size
+        self._held += size
         self._by_host[host] += size
 
     def release(self, host: str, size: int) -> None:
         """When a request is over."""
-        self._bytes -= size
+        self._held -= size
         self._by_host[host] -= size
         if self._by_host[host] <= 0:
             del self._by_host[host]
@@ -51,7 +51,7 @@ class Body:
     """One request's body."""
 
     def __init__(
-        self, receive: Receive, headers: Headers, limit: BodyLimit, held: HeldBodies, host: str
+        self, receive: Receive, headers: Headers, limit: BodyLimit, held: Held, host: str
     ) -> None:
         """Raises TooLarge, UnsupportedMedia: before anything of it is read."""
         self._receive = receive

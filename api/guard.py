@@ -1,18 +1,19 @@
 """What stands before every route: sizes, times, rates and the headers of a closed house (ASGI)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.bodies import Body, BodyLimit, HeldBodies
+from api.bodies import Body, BodyLimit, Held
 from api.errors import TimedOut
-from api.problems import problem_response, unforeseen_response
+from api.problems import ShowProblem, problem_response, unforeseen_response
 from api.rates import Rates
 from ledger.errors import LedgerError
 
@@ -31,6 +32,7 @@ SECURITY_HEADERS: Final = {
 HSTS: Final = "max-age=31536000"
 READINGS: Final = "/v1/readings"
 FILES: Final = "/static/"
+STREAMS: Final = "/events"  # Ends the path of each stream of events.
 BODY: Final = BodyLimit()
 READINGS_BODY: Final = BodyLimit(bytes_max=2**23, within_s=30)  # 10,000, with room to spare.
 
@@ -44,6 +46,8 @@ class HttpLimits:
     readings_body: BodyLimit = READINGS_BODY
     held_bytes_max: int = 2**27  # Of all bodies at a time.
     host_held_bytes_max: int = 2**25  # Of those from one network address.
+    streams_max: int = 2_000  # Of events, open at a time.
+    host_streams_max: int = 200  # Of those to one network address.
     requests_per_minute: int = 1_200  # From one network address.
     readings_requests_per_minute: int = 12_000  # From one network address: many gateways, one door.
     files_per_minute: int = 12_000  # From one network address: a page has some forty.
@@ -70,13 +74,14 @@ class HttpLimits:
 class Guard:
     """Wraps an app; websockets pass, they have limits of their own."""
 
-    def __init__(self, app: ASGIApp, limits: HttpLimits, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, limits: HttpLimits, rates: Rates, show: ShowProblem) -> None:
+        """`show` makes a page of a refusal where a person asked for one."""
         self._app = app
+        self._show = show
         self._limits = limits
         self._rates = rates
-        self._held = HeldBodies(
-            bytes_max=limits.held_bytes_max, host_bytes_max=limits.host_held_bytes_max
-        )
+        self._held = Held(most=limits.held_bytes_max, host_most=limits.host_held_bytes_max)
+        self._streams = Held(most=limits.streams_max, host_most=limits.host_streams_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,26 +93,39 @@ class Guard:
             self._rates.take(what, host, per_minute)
             limit = self._limits.body_of(scope["path"])
             body = answer.body = Body(receive, Headers(scope=scope), limit, self._held, host)
-            async with asyncio.timeout(self._limits.answer_s) as answer.deadline:
-                await self._app(scope, body.receive, answer.send)
+            with self._stream(scope["path"], host):
+                async with asyncio.timeout(self._limits.answer_s) as answer.deadline:
+                    await self._app(scope, body.receive, answer.send)
         except ClientDisconnect:
             answer.deadline = None  # In the middle of its own request: nobody is there to be told.
         except Exception as error:
             answer.deadline = None
             if answer.has_begun:
                 raise
-            await self._response_to(error)(scope, receive, answer.send)
+            await self._response_to(error, Request(scope))(scope, receive, answer.send)
         finally:
             if answer.body is not None:
                 answer.body.release()
 
-    def _response_to(self, error: Exception) -> Response:
+    @contextmanager
+    def _stream(self, path: str, host: str) -> Iterator[None]:
+        """Counts a stream of events while it is open. Raises Overloaded: there are too many."""
+        if not path.endswith(STREAMS):
+            yield
+            return
+        self._streams.hold(host, 1)
+        try:
+            yield
+        finally:
+            self._streams.release(host, 1)
+
+    def _response_to(self, error: Exception, request: Request) -> Response:
         """The answer in place of the one that did not come."""
         if isinstance(error, TimeoutError):
             error = TimedOut(limit_s=self._limits.answer_s)
         if not isinstance(error, LedgerError):
             return unforeseen_response(error)
-        return problem_response(error)
+        return self._show(request, problem_response(error))
 
 
 class _Answer:

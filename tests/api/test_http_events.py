@@ -9,6 +9,7 @@ import anyio
 import fastapi.routing
 import pytest
 
+from api.guard import HttpLimits
 from api.jobs.community import Community
 from ledger.chain.embedded import EmbeddedChain
 from ledger.units import from_unix_s, to_rfc3339
@@ -61,7 +62,13 @@ class Listener:
     def events(self, count: int, *, comments: int = 0) -> list[Event]:
         """The first events, once there are so many; then it hangs up."""
         self._portal.call(self._wait, count, comments)
+        self._portal.call(self._hung_up.set)
         self._future.result(PATIENCE_S)
+        return self.heard()[:count]
+
+    def peek(self, count: int) -> list[Event]:
+        """The first events, once there are so many; it goes on listening."""
+        self._portal.call(self._wait, count, 0)
         return self.heard()[:count]
 
     def ended(self) -> list[Event]:
@@ -82,7 +89,6 @@ class Listener:
             while len(self.heard()) < count or self.text.count("\n:") < comments:
                 self._heard.clear()
                 await self._heard.wait()
-        self._hung_up.set()
 
     async def _listen(self) -> None:
         headers = [] if self._last_id is None else [(b"last-event-id", self._last_id.encode())]
@@ -199,3 +205,13 @@ def test_streams_end_when_the_service_takes_its_leave(world: World) -> None:
 
     world.run(leave())
     assert len(listener.ended()) == 2
+
+
+def test_nobody_holds_more_streams_than_their_share(community: Community) -> None:
+    with world_of(community, HttpLimits(host_streams_max=1)) as world:
+        open_one = Listener(world)
+        assert len(open_one.peek(2)) == 2
+        refused = world.client.get("/v1/events")
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        open_one.events(2)
+        assert len(Listener(world).events(2)) == 2

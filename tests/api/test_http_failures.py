@@ -214,6 +214,17 @@ def test_too_many_requests_are_told_when_to_come_back(community: Community) -> N
         assert response.headers["retry-after"] == str(found["retry_after_s"])
 
 
+def test_a_person_who_asks_too_often_is_told_on_a_page(community: Community) -> None:
+    with world_of(community, HttpLimits(requests_per_minute=1)) as world:
+        headers = {"Accept": "text/html"}
+        assert world.client.get("/", headers=headers).status_code == 200
+        page = world.client.get("/", headers=headers)
+        assert page.status_code == 429
+        assert page.headers["content-type"].startswith("text/html")
+        assert 1 <= int(page.headers["retry-after"]) <= 60
+        problem(world.client.get("/v1/market", headers=headers), 429, "rate_limited")
+
+
 def test_what_a_page_is_made_of_is_counted_by_itself(community: Community) -> None:
     with world_of(community, HttpLimits(requests_per_minute=2, files_per_minute=3)) as world:
         for _ in range(3):
