@@ -41,6 +41,7 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0  # Before a worker is started again.
 LIVES_S: Final = 10.0  # Who lived so long is started again at once.
 STOP_WITHIN_S: Final = 10
 MODULE: Final = "api.jobs.taking.worker"
+UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
 
 
@@ -241,6 +242,10 @@ class Crew:
             book = await asyncio.to_thread(self._books.newest)
         except LedgerError as problem:
             self._book_problem = problem.code
+            return
+        except Exception:  # (what is known of the meters goes on being true)
+            log.exception("the meters' book could not be read")
+            self._book_problem = UNFORESEEN
             return
         self._book_problem = None
         if book is not self._book:
