@@ -25,7 +25,7 @@ from api.jobs.forgetting.forget import (
 from api.jobs.forgetting.names import nameless
 from api.jobs.intake import import_registers
 from api.jobs.market.desks import market_desks
-from api.jobs.people.applications import Person
+from api.jobs.people.applications import ApplicationState, Person
 from api.jobs.people.names import Names
 from api.jobs.people.people_store import PeopleStore
 from api.jobs.settle import SettlementLoop
@@ -182,10 +182,16 @@ def test_an_applicants_words_are_erased(tmp_path: Path) -> None:
                 .apply(connection, address, person, at=now_at)  # type: ignore[arg-type]
                 .application_id
             )
+            refused = PeopleStore().decide(
+                connection, number, ApplicationState.REFUSED, reason="Dora moved"
+            )
+        assert refused.reason == "Dora moved"
         assert forget_application(community, number).names == 1
         with community.engine.begin() as connection:
             rows = connection.execute(text("SELECT name, contact, note FROM person")).all()
+            reasons = connection.execute(text("SELECT reason FROM application")).scalars().all()
         assert [tuple(row) for row in rows] == [("", "", "")]
+        assert reasons == [""]
 
 
 # Once nothing needs them.

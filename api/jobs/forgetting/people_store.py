@@ -31,8 +31,8 @@ def paired_by(connection: Connection, account: AccountId) -> list[bytes]:
 def relabel_pairing(
     connection: Connection, account: AccountId, meter_id: bytes, label: str
 ) -> None:
-    """Gives what an account called a meter, when it paired it, another name."""
+    """Gives what an account called a meter, when it paired it, another name, and no reasons."""
     own = (_PAIRING.c.account == account) & (_PAIRING.c.meter_id == meter_id)
-    connection.execute(update(_PAIRING).where(own).values(label=label))
+    connection.execute(update(_PAIRING).where(own).values(label=label, reason=""))
     taken = own & _PAIRING.c.taken_label.is_not(None)
     connection.execute(update(_PAIRING).where(taken).values(taken_label=label))

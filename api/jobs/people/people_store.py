@@ -90,7 +90,12 @@ class PeopleStore:
             connection.execute(insert(PERSON).values(**values, account=account))
 
     def forget(self, connection: Connection, *, account: AccountId | None, address: Address) -> int:
-        """Empties all that somebody said of themselves; how many entries there were."""
+        """Empties all that somebody said of themselves; how many entries there were.
+
+        What others said when they refused them is emptied, too.
+        """
+        refused = update(APPLICATION).where(APPLICATION.c.address == address)
+        connection.execute(refused.values(reason=""))
         own = select(APPLICATION.c.person_id).where(APPLICATION.c.address == address)
         emptied = connection.execute(
             update(PERSON).where(PERSON.c.person_id.in_(own)).values(**FORGOTTEN)
