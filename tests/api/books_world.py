@@ -4,7 +4,6 @@ Seven homes. By day five of them feed in, the largest with less than half; at ni
 home has a deposit that does not cover it. The third day's last meter has been heard until six.
 """
 
-import functools
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from tests.api.community_worlds import (
     registers,
     take,
 )
+from tests.once import made_once
 
 HOURS = 54  # Of readings: two days and a quarter.
 UNCOVERED = 7  # The account whose deposit is too small.
@@ -53,21 +53,18 @@ PROFILES: Mapping[str, Profile] = {label: profile(2 + place) for place, label in
 def street(factory: pytest.TempPathFactory) -> Iterator[Community]:
     """The street, settled as far as it is: a copy of its own."""
     data = factory.mktemp("street") / "data"
-    shutil.copytree(street_once(factory.getbasetemp()), data)
+    shutil.copytree(made_once(factory, "books-street", make_street), data)
     with open_community(data) as community:
         yield community
 
 
-@functools.cache
-def street_once(base: Path) -> Path:
-    """The street's data directory, made once for the test run; nobody may change it."""
-    path = base / "street" / "data"
+def make_street(path: Path) -> None:
+    """The street's data directory."""
     with community_of(path, document(LABELS, deposits={UNCOVERED: 500_000})) as community:
         take(community, PROFILES)
         settle_until(community, START_S + 2 * DAY_S + 4 * HOUR_S)
         correct(community)
         settle_until(community, START_S + 2 * DAY_S + 20 * HOUR_S)
-    return path
 
 
 def settle_until(community: Community, until_s: int) -> None:

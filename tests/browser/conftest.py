@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.looking import Visitor, visitor
-from tests.browser.service import Served, demo_made_once, serving
+from tests.browser.service import Served, make_demo, serving
+from tests.once import made_once
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -33,11 +34,9 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture(scope="session")
-def browser_demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def browser_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demo of three days; nobody may change it."""
-    base = tmp_path_factory.getbasetemp()
-    is_worker = hasattr(request.config, "workerinput")  # Of pytest-xdist: it shares the parent.
-    return demo_made_once(base.parent if is_worker else base)
+    return made_once(tmp_path_factory, "browser-demo", make_demo)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """`wattledger serve` over a demo with homes and charges, as a process of its own."""
 
-import fcntl
 import json
 import os
 import signal
@@ -27,19 +26,8 @@ class Served:
     log: Path
 
 
-def demo_made_once(shared: Path) -> Path:
-    """The demo that all workers of a test run copy; the first one that comes makes it."""
-    home = shared / "browser-demo"
-    with (shared / "browser-demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.exists():
-            unfinished = shared / "browser-demo-unfinished"
-            _make(unfinished)
-            unfinished.rename(home)
-    return home
-
-
-def _make(home: Path) -> None:
+def make_demo(home: Path) -> None:
+    """The demo that the services of all tests start from."""
     words = ["demo", "--days", str(DAYS), "--data-dir", str(home), "--json"]
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],

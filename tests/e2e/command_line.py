@@ -1,6 +1,5 @@
 """Runs `wattledger` in this process, and copies of one small demo, made once for the test run."""
 
-import functools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from api import keystore
 from api.cli.app import run
 from api.jobs.demo import run_demo_job
 from tests.e2e.registers import KONSTANZ
+from tests.once import made_once
 
 DAYS = 2
 
@@ -57,21 +57,18 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
-@functools.cache
-def demo_once(base: Path) -> Path:
-    """The data directory of a demo of two days of the six homes; nobody may change it."""
-    path = base / "demo"
+def make_demo(path: Path) -> None:
+    """A demo of two days of the six homes."""
     result = run_demo_job(KONSTANZ, path, days=DAYS, progress=lambda *_: None)
     result.community.close()
     assert result.audit is not None
     assert result.audit.verdict == "ok"
-    return path
 
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One demo that all tests read; who changes something takes `demo_copy`."""
-    return demo_once(tmp_path_factory.getbasetemp())
+    return made_once(tmp_path_factory, "demo", make_demo)
 
 
 @pytest.fixture

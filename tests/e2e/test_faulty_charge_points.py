@@ -1,9 +1,11 @@
 """What drivers pay at charge points with the faults of the field: never for too much."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.e2e.charging_service import (
     charger_section,
     charging_service,
 )
+from tests.once import made_once
 
 PASSWORD = "open sesame"
 ENERGY_WH = 12
@@ -100,12 +103,17 @@ async def charge_everywhere(driver: Driver) -> dict[Fault, dict[str, Any]]:
         }
 
 
-@pytest.fixture(scope="module")
-def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+@pytest.fixture(scope="session")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Sessions:
     """A session at a charge point of each fault."""
-    chargers = [charger_section(fault.value, PASSWORD) for fault in EXACT | AT_MOST]
-    with charging_service(tmp_path_factory.mktemp("street") / "home", chargers) as driver:
-        yield asyncio.run(charge_everywhere(driver))
+
+    def make(told: Path) -> None:
+        chargers = [charger_section(fault.value, PASSWORD) for fault in EXACT | AT_MOST]
+        with charging_service(tmp_path_factory.mktemp("street") / "home", chargers) as driver:
+            told.write_text(json.dumps(asyncio.run(charge_everywhere(driver))))
+
+    found = json.loads(made_once(tmp_path_factory, "faulty-sessions", make).read_text())
+    return {Fault(name): session for name, session in found.items()}
 
 
 def check_money(session: Mapping[str, Any]) -> None:
