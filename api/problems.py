@@ -57,6 +57,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "method_not_allowed": 405,
     "order_used": 409,
     "nonce_used": 409,
+    "nothing_owed": 409,
     "key_not_here": 409,
     "already_member": 409,
     "already_applied": 409,

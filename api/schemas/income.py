@@ -1,10 +1,13 @@
 """Models of what a host's chargers took in."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field
 
+from api.jobs.people.relays import RelayView
 from api.schemas.fields import Amount, Wire
+from api.schemas.relays import RelayOut
 from charging.desk import HostIncome
 
 
@@ -50,3 +53,14 @@ class IncomeOut(Wire):
                 for each in income.chargers
             ],
         )
+
+
+class PayoutsOut(Wire):
+    """Relays that bring what the escrow owes somebody: follow each one's state."""
+
+    relays: list[RelayOut]
+
+    @classmethod
+    def of(cls, views: Sequence[RelayView]) -> Self:
+        """From relays."""
+        return cls(relays=[RelayOut.of(view) for view in views])

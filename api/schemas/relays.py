@@ -89,7 +89,11 @@ class RelayOut(Wire):
     id: Hex = Field(examples=["0x" + "7e" * 32])
     kind: RelayKind
     account: int | None
-    amount_micro: Amount | None
+    charger_id: Hex | None = Field(description="Whose credit is paid; null for all else.")
+    amount_micro: Amount | None = Field(
+        description="Of a credit: what there was when it was asked for. What came in since is paid "
+        "along with it."
+    )
     state: RelayState
     transaction: Hex | None
     reason: str = Field(description="Why it failed or does not move; the contract's own word.")
@@ -103,6 +107,7 @@ class RelayOut(Wire):
             id=hex_of(relay.relay_id),
             kind=relay.kind,
             account=None if relay.account is None else int(relay.account),
+            charger_id=hex_if_any(relay.charger_id),
             amount_micro=amount_if_any(relay.amount_micro),
             state=view.state,
             transaction=hex_if_any(view.transaction),

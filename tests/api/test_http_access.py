@@ -183,6 +183,8 @@ ROUTES: dict[tuple[str, str], tuple[set[str], Request]] = {
     ("POST", "/v1/readings"): (ALL, lambda _: {"json": {"readings": [READING]}}),
     ("GET", "/v1/income"): (SIGNED_IN, nothing),
     ("GET", "/v1/income.csv"): (SIGNED_IN, nothing),
+    ("GET", "/v1/income/payouts"): (SIGNED_IN, nothing),
+    ("POST", "/v1/income/payouts"): (SIGNED_IN, nothing),
     ("POST", "/v1/join"): (SIGNED_IN, lambda _: {"json": {"name": "Ada", "show_name": True}}),
     ("GET", "/v1/join"): (SIGNED_IN, nothing),
     ("GET", "/v1/applications"): ({"operator"}, nothing),

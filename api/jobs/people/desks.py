@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api.jobs.community import Community
+from api.jobs.people.earnings import Earnings
 from api.jobs.people.faucet import Faucet
 from api.jobs.people.joining import Enrolments, Joining
 from api.jobs.people.names import Names
@@ -21,6 +22,7 @@ class People:
 
     book: RelayBook
     relays: RelayDesk
+    earnings: Earnings
     names: Names
     joining: Joining
     pairing: PairingDesk
@@ -33,6 +35,7 @@ def people_of(community: Community, wake: Callable[[], None]) -> People:
     return People(
         book=book,
         relays=RelayDesk(community, book, wake),
+        earnings=Earnings(community, book, wake),
         names=Names(community),
         joining=Joining(community, wake),
         pairing=PairingDesk(community, wake),

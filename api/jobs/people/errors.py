@@ -4,6 +4,7 @@
     ├── about what is relayed
     │   ├── WrongMarket       wrong_chain       signed for another chain
     │   ├── NonceUsed         nonce_used        the chain, or a relay under way, has it
+    │   ├── NothingOwed       nothing_owed      the escrow owes nothing that is worth a transaction
     │   └── KeyNotHere        key_not_here      another machine must sign this
     └── about joining and meters
         ├── AlreadyMember     already_member
@@ -36,6 +37,16 @@ class NonceUsed(LedgerError):
     code: ClassVar[str] = "nonce_used"
     nonce: int
     last_nonce: int  # A message's must be above it.
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class NothingOwed(LedgerError):
+    """The escrow owes this person nothing, or too little at each charger to be paid out."""
+
+    code: ClassVar[str] = "nothing_owed"
+    owed_micro: int  # Of all chargers.
+    least_micro: int  # Of one charger.
     rule: str
 
 

@@ -11,12 +11,19 @@ from api.errors import NotFound, RateLimited
 from api.jobs.community import RELAY, Community
 from api.jobs.people.errors import NonceUsed
 from api.jobs.people.relay_store import RelayStore
-from api.jobs.people.relays import Relay, RelayId, RelayKind, RelayState, RelayView
+from api.jobs.people.relays import (
+    ASKED_FOR,
+    Relay,
+    RelayId,
+    RelayKind,
+    RelayState,
+    RelayView,
+)
 from ledger.outbox_states import Intent
 from ledger.outbox_store import OutboxStore
 from ledger.units import AccountId, Address
 
-A_DAY_MAX: Final = 200  # Relays of one account.
+A_DAY_MAX: Final = 200  # Relays of one account; payouts that one person asks for.
 TRIES_MAX: Final = 10  # Of one message: what fails so often is signed anew, if at all.
 RETRY_AFTER_S: Final = 3_600
 RISING: Final = frozenset({RelayKind.LIMITS, RelayKind.WITHDRAWAL})  # Nonces that may leave gaps.
@@ -42,7 +49,7 @@ class RelayBook:
 
         Raises:
             NonceUsed: another message with this nonce, or a later one, is on its way or done.
-            RateLimited: the account has asked for very much.
+            RateLimited: the account, or the person, has asked for very much.
         """
         intent = self._community.intent(relay.outbox_key, data, to=to, role=role)
         try:
@@ -87,10 +94,14 @@ class RelayBook:
 
     def _require_moderate(self, connection: Connection, relay: Relay) -> None:
         """Refuses more of one account than anybody needs: it is the service that pays for gas."""
-        if relay.account is None or relay.kind is RelayKind.PAYOUT:
-            return
         since = relay.created_at - timedelta(days=1)
-        if self._store.count_since(connection, relay.account, since) >= A_DAY_MAX:
+        if relay.kind in ASKED_FOR:
+            count = self._store.count_asked_for(connection, relay.owner, since)
+        elif relay.account is None or relay.kind is RelayKind.PAYOUT:
+            return
+        else:
+            count = self._store.count_since(connection, relay.account, since)
+        if count >= A_DAY_MAX:
             raise RateLimited(retry_after_s=RETRY_AFTER_S)
 
     def _require_tries(self, connection: Connection, relay: Relay) -> None:
@@ -125,6 +136,13 @@ class RelayBook:
             entries = self._intents.entries([relay.outbox_key for relay in relays], connection)
         views = [RelayView.of(relay, entries.get(relay.outbox_key)) for relay in relays]
         return views, following
+
+    def last_asked_for(self, owner: Address) -> list[RelayView]:
+        """What somebody asked for last of each charger's credit and of claims, newest first."""
+        with self._community.engine.begin() as connection:
+            relays = self._store.last_asked_for(connection, owner)
+            entries = self._intents.entries([relay.outbox_key for relay in relays], connection)
+        return [RelayView.of(relay, entries.get(relay.outbox_key)) for relay in relays]
 
     def count(self, kind: RelayKind, owner: Address) -> int:
         """How many relays of a kind somebody has had."""

@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from api.jobs.people.relays import Relay, RelayId, RelayKind
+from api.jobs.people.relays import ASKED_FOR, Relay, RelayId, RelayKind
+from charging.orders import ChargerId
 from ledger.units import AccountId, Address, from_unix_s, to_unix_s
 
 __all__ = ["Connection", "Engine", "RelayStore"]
@@ -40,6 +41,7 @@ class _RelayTable(SQLModel, table=True):
     nonce: str  # uint256 does not fit a column.
     amount_micro: str | None = None
     created_s: int = Field(sa_type=BigInteger)
+    charger_id: bytes | None = None
 
 
 RELAY: Final[Table] = _RelayTable.__table__  # type: ignore[attr-defined]
@@ -91,6 +93,23 @@ class RelayStore:
         )
         return int(connection.execute(query).scalar_one())
 
+    def count_asked_for(self, connection: Connection, owner: Address, since: datetime) -> int:
+        """How often somebody was paid what they asked for, or was to be, since an instant."""
+        query = select(func.count()).where(
+            RELAY.c.owner == owner,
+            RELAY.c.kind.in_(sorted(ASKED_FOR)),
+            RELAY.c.created_s > to_unix_s(since),
+        )
+        return int(connection.execute(query).scalar_one())
+
+    def last_asked_for(self, connection: Connection, owner: Address) -> list[Relay]:
+        """What somebody asked for last of each charger's credit and of claims, newest first."""
+        whose = (RELAY.c.owner == owner, RELAY.c.kind.in_(sorted(ASKED_FOR)))
+        last = select(func.max(RELAY.c.number)).where(*whose)
+        last = last.group_by(RELAY.c.kind, RELAY.c.charger_id)
+        query = select(RELAY).where(RELAY.c.number.in_(last)).order_by(RELAY.c.number.desc())
+        return [_relay(row) for row in connection.execute(query).mappings()]
+
     def count(self, connection: Connection, kind: RelayKind, owner: Address) -> int:
         """How many relays of a kind somebody has had."""
         query = select(func.count()).where(RELAY.c.owner == owner, RELAY.c.kind == kind)
@@ -125,11 +144,12 @@ def _values(relay: Relay) -> dict[str, object]:
         "nonce": str(relay.nonce),
         "amount_micro": None if relay.amount_micro is None else str(relay.amount_micro),
         "created_s": to_unix_s(relay.created_at),
+        "charger_id": relay.charger_id,
     }
 
 
 def _relay(row: RowMapping) -> Relay:
-    amount, account = row["amount_micro"], row["account"]
+    amount, account, charger_id = row["amount_micro"], row["account"], row["charger_id"]
     return Relay(
         relay_id=RelayId(bytes(row["relay_id"])),
         kind=RelayKind(row["kind"]),
@@ -138,4 +158,5 @@ def _relay(row: RowMapping) -> Relay:
         nonce=int(row["nonce"]),
         amount_micro=None if amount is None else int(amount),
         created_at=from_unix_s(row["created_s"]),
+        charger_id=None if charger_id is None else ChargerId(bytes(charger_id)),
     )

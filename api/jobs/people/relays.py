@@ -5,10 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType, Self
 
+from charging.orders import ChargerId
 from ledger.outbox_states import Entry, State
 from ledger.units import AccountId, Address, Hash32
 
-# 32 bytes: the digest that was signed, so that the same message is the same relay.
+# 32 bytes: the digest that was signed, so that the same message is the same relay. Where nothing is
+# signed, of what is paid and how often it was paid before.
 RelayId = NewType("RelayId", bytes)
 
 
@@ -19,7 +21,12 @@ class RelayKind(StrEnum):
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"  # The request, or its end.
     PAYOUT = "payout"  # What was requested is paid, after the delay; nobody signs it.
+    CREDIT = "credit"  # What a charger took in is paid to its host, who asked for it.
+    CLAIM = "claim"  # What the escrow could not push is paid to whom it is owed, who asked for it.
     TOKENS = "tokens"  # A demo's faucet.
+
+
+ASKED_FOR = frozenset({RelayKind.CREDIT, RelayKind.CLAIM})  # Signed in, and without a signature.
 
 
 class RelayState(StrEnum):
@@ -31,6 +38,7 @@ class RelayState(StrEnum):
     FAILED = "failed"  # The chain refused it; the same message may be sent again.
 
 
+UNDER_WAY = frozenset({RelayState.ACCEPTED, RelayState.SENT})
 RELAY_STATE = {
     State.PENDING: RelayState.ACCEPTED,
     State.SIGNED: RelayState.SENT,
@@ -47,10 +55,11 @@ class Relay:
     relay_id: RelayId
     kind: RelayKind
     owner: Address  # Whose it is: who signed it, or who is paid.
-    account: AccountId | None  # None: the faucet's.
+    account: AccountId | None  # None: it is for a wallet, whoever's.
     nonce: int
     amount_micro: int | None  # Of money that moves, or is asked to.
     created_at: datetime  # In the community's time.
+    charger_id: ChargerId | None = None  # Whose credit it pays.
 
     @property
     def slot(self) -> str:
@@ -58,9 +67,10 @@ class Relay:
 
         A permit's nonce is its signer's, whichever account it is for.
         """
-        is_persons = self.kind in (RelayKind.DEPOSIT, RelayKind.TOKENS)
+        is_persons = self.kind in (RelayKind.DEPOSIT, RelayKind.TOKENS, *ASKED_FOR)
         signer = self.owner.hex() if is_persons else self.account
-        return f"{self.kind}:{signer}:{self.nonce:x}"
+        charger = "" if self.charger_id is None else f":{self.charger_id.hex()}"
+        return f"{self.kind}:{signer}{charger}:{self.nonce:x}"
 
     @property
     def outbox_key(self) -> str:
