@@ -98,7 +98,7 @@ def _beside_a_service(directory: DataDir) -> Iterator[Community]:
     engine = open_database(directory)
     overwrite_erased(engine)
     try:
-        chain = open_chain(directory, config, create=False, read_only=True)
+        chain = open_chain(directory, config, read_only=True)
         community = Community(
             directory=directory,
             config=config,

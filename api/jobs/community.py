@@ -301,13 +301,17 @@ def sharing_of(config: CommunityConfig) -> SharingRules:
 
 
 def open_parts(
-    directory: DataDir, config: CommunityConfig, *, create: bool = False, read_only: bool = False
+    directory: DataDir,
+    config: CommunityConfig,
+    *,
+    genesis_at: datetime | None = None,
+    read_only: bool = False,
 ) -> Community:
-    """Opens database and chain of a data directory."""
+    """Opens database and chain of a data directory; with `genesis_at`, as its making needs them."""
     keys = directory.keys(encrypted=config.chain.rpc is not None)
     engine = open_database(directory, read_only=read_only)
     try:
-        chain = open_chain(directory, config, create=create, read_only=read_only)
+        chain = open_chain(directory, config, genesis_at=genesis_at, read_only=read_only)
     except BaseException:
         engine.dispose()
         raise

@@ -1,6 +1,7 @@
 """Creates a community: keys, contracts, accounts, meters, deposits; resumable at every step."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from api.config import AccountSection, CommunityConfig, MeterSection
@@ -14,18 +15,21 @@ from api.jobs.community import (
     sharing_of,
     stored_config,
 )
-from api.jobs.opening import database_failures_named
+from api.jobs.opening import database_failures_named, system_now
 from api.keys import KeyRing
 from charging.orders import charger_id_of
 from ledger.chain import escrow as escrow_calls
 from ledger.chain import market_calls, settlement_token
 from ledger.chain import registry as registry_calls
+from ledger.chain.embedded import EmbeddedChain
 from ledger.chain.market_values import MarketConfig, MarketTariff
 from ledger.outbox_states import Intent, IntentFailed
 from ledger.units import FIRST_MEMBER, NANO_PER_MICRO, Address, to_unix_s
 from metering.readings import MeterId
 from metering.store import Meter
 
+LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
+CONTRACTS = 4
 ENROL_BATCH = 200
 PASSWORD_BYTES = 20  # OCPP's security whitepaper: 40 hexadecimal digits.
 DEADLINE_S = 2**40  # A permit that is used at once needs no earlier end.
@@ -57,7 +61,7 @@ def create_community(
         )
     keys = directory.keys(encrypted=config.chain.rpc is not None)
     keys.make([*ROLES, *trial_keys(config)])
-    community = open_parts(directory, config, create=True)
+    community = open_parts(directory, config, genesis_at=_genesis_at(config))
     try:
         with database_failures_named(community.database):
             community.claim_database()
@@ -70,7 +74,25 @@ def create_community(
         community.close()
         raise
     directory.complete()
+    if isinstance(community.chain, EmbeddedChain) and config.chain.clock == "system":
+        community.chain.follow_clock(system_now)
     return community
+
+
+def _genesis_at(config: CommunityConfig) -> datetime:
+    """When an embedded chain begins.
+
+    Each call of a making is a block, and each block takes a second. With a clock, the chain begins
+    so long ago that the last block is of now: nobody could charge before the clock caught up.
+    """
+    if config.chain.clock == "data":
+        return config.market.first_period_start - timedelta(seconds=LEAD_S)
+    connectors = [each for charger in config.chargers for each in charger.connector_ids()]
+    hosts = {charger.host for charger in config.chargers}
+    paying = sum(section.deposit_micro > 0 for _, section in accounts_of(config))
+    enrolments = -(-len(config.accounts) // ENROL_BATCH)
+    calls = CONTRACTS + enrolments + len(config.all_meters()) + len(connectors) + len(hosts)
+    return system_now() - timedelta(seconds=calls + 2 * paying)
 
 
 def trial_keys(config: CommunityConfig) -> Iterator[str]:
@@ -147,22 +169,22 @@ def address_of(community: Community, account: int, section: AccountSection) -> A
 
 def _deploy(community: Community, progress: Progress) -> None:
     config, keys = community.config, community.keys
-    progress("contracts", 0, 4)
+    progress("contracts", 0, CONTRACTS)
     _note_first_block(community)
     if config.chain.token is None:
         owner = keys.wallet("owner").address
         token = _create(community, "deploy:token", settlement_token.deploy(owner))
     else:
         token = Address(bytes.fromhex(config.chain.token.removeprefix("0x")))
-    progress("contracts", 1, 4)
+    progress("contracts", 1, CONTRACTS)
     registrar = keys.wallet("registrar").address
     registry = _create(community, "deploy:registry", registry_calls.deploy(registrar))
-    progress("contracts", 2, 4)
+    progress("contracts", 2, CONTRACTS)
     values = market_config(community, token, registry)
     market = _create(community, "deploy:market", market_calls.deploy(values))
-    progress("contracts", 3, 4)
+    progress("contracts", 3, CONTRACTS)
     escrow = _create(community, "deploy:escrow", escrow_calls.deploy(token, registry))
-    progress("contracts", 4, 4)
+    progress("contracts", CONTRACTS, CONTRACTS)
     facts = {
         "token": token.hex(),
         "escrow": escrow.hex(),

@@ -23,7 +23,7 @@ from api.files import storage
 from api.jobs.audit import AuditReport
 from api.jobs.audit_directory import audit_directory
 from api.jobs.community import Community, stored_config
-from api.jobs.create import create_community
+from api.jobs.create import LEAD_S, create_community
 from api.jobs.demo_charging import (
     VAT_BPS,
     ChargingPlan,
@@ -34,7 +34,7 @@ from api.jobs.demo_charging import (
 )
 from api.jobs.demo_receipts import write_receipts
 from api.jobs.intake import ImportReport, import_registers
-from api.jobs.opening import LEAD_S, empty_database
+from api.jobs.opening import empty_database
 from api.jobs.settle import Settled, SettlementLoop
 from api.jobs.statements import statements_of_run, write_statement
 from api.jobs.verify import MarketFacts, verify_statement

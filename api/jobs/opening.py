@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -21,7 +21,6 @@ from ledger.store import open_engine
 
 DIRECTORY = "directory"  # The fact that tells whose database it is.
 TIME_NOTED = "time_noted_s"  # The fact that tells how far running time has come.
-LEAD_S = 86_400  # The chain of a demo starts this long before the first period.
 
 
 def open_database(directory: DataDir, *, read_only: bool = False) -> Engine:
@@ -56,26 +55,28 @@ def empty_database(directory: DataDir) -> None:
 
 
 def open_chain(
-    directory: DataDir, config: CommunityConfig, *, create: bool, read_only: bool
+    directory: DataDir,
+    config: CommunityConfig,
+    *,
+    genesis_at: datetime | None = None,
+    read_only: bool,
 ) -> Chain:
-    """The community's chain: embedded, or behind an endpoint."""
+    """The community's chain: embedded, or behind an endpoint.
+
+    With `genesis_at` an embedded one is made where there is none, and its time stands still.
+    """
     section = config.chain
     if section.rpc is not None:
         return RpcChain.connect(
             section.rpc, expected_chain_id=section.chain_id, timeout_s=read_settings().rpc_timeout_s
         )
-    genesis_at = None
-    if create:
-        first_at = config.market.first_period_start
-        genesis_at = first_at - timedelta(seconds=LEAD_S)
-        if section.clock == "system":
-            genesis_at = system_now()
+    follows = section.clock == "system" and genesis_at is None
     return EmbeddedChain.open(
         directory.chain_path,
         chain_id=section.chain_id,
         genesis_at=genesis_at,
         read_only=read_only,
-        clock=system_now if section.clock == "system" else None,
+        clock=system_now if follows else None,
     )
 
 

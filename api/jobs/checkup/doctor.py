@@ -55,7 +55,7 @@ def _look_for_chain(directory: DataDir, config: CommunityConfig, found: list[Che
     if config.chain.rpc is None:
         advice = "restore a backup"
     with failing_as("chain", advice, found), ExitStack() as stack:
-        chain = open_chain(directory, config, create=False, read_only=True)
+        chain = open_chain(directory, config, read_only=True)
         stack.callback(getattr(chain, "close", lambda: None))
         return True
     return False
