@@ -117,11 +117,14 @@ def test_the_days_are_reached_by_links_and_the_keyboard(visit: Visit) -> None:
 
 def test_pictures_follow_the_light_of_the_room(visit: Visit) -> None:
     page = visit().page(SETTLED_DAY)
+    canvas = "document.querySelector('[data-price-curve] canvas')"
     page.locator("[data-price-curve] canvas").wait_for()
-    by_day = page.locator("[data-price-curve] canvas").screenshot()
+    drawn = f"{canvas}.getContext('2d').getImageData(0, 0, {canvas}.width, {canvas}.height).data"
+    page.wait_for_function(f"{drawn}.some(Boolean)")
+    by_day = page.evaluate(f"{canvas}.toDataURL()")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(15, 21, 29)'")
-    assert page.locator("[data-price-curve] canvas").screenshot() != by_day
+    page.wait_for_function(f"before => {canvas} && {canvas}.toDataURL() !== before", arg=by_day)
 
 
 def test_without_scripts_every_figure_is_still_there(visit: Visit) -> None:
