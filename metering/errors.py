@@ -16,6 +16,10 @@
     │   ├── BadRow              bad_row
     │   ├── TooManyReadings     too_large
     │   └── UnknownFormat       unknown_format
+    ├── about a telegram
+    │   ├── BadTelegram         bad_telegram
+    │   ├── BadChecksum         bad_checksum
+    │   └── RegisterMissing     register_missing
     └── about a register of meters
         └── OverlappingTerms    overlapping_terms
 
@@ -144,6 +148,31 @@ class UnknownFormat(LedgerError):
     """Not a file of the format that it is said to be."""
 
     code: ClassVar[str] = "unknown_format"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class BadTelegram(LedgerError):
+    """What a meter sent is half a telegram, or breaks a rule of its format."""
+
+    code: ClassVar[str] = "bad_telegram"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
+class BadChecksum(LedgerError):
+    """A telegram that is not what its meter sent: its checksum is another one."""
+
+    code: ClassVar[str] = "bad_checksum"
+    rule: str = "it was altered on its way"
+
+
+@dataclass(eq=False, kw_only=True)
+class RegisterMissing(LedgerError):
+    """A telegram without a register that it must have."""
+
+    code: ClassVar[str] = "register_missing"
+    register: str  # `import_wh` or `export_wh`.
     rule: str
 
 

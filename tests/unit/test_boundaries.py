@@ -37,6 +37,8 @@ API_VENDORS = {
     "uvicorn",
 }
 
+MODULE_OF = {"dsmr_parser": "metering/dsmr.py", "solcx": "contracts/build.py"}
+
 
 def imports_of(path: Path) -> set[str]:
     found: set[str] = set()
@@ -63,9 +65,7 @@ def door_is_open(vendor: str, path: Path) -> bool:
         return path.stem.endswith("store") or name.startswith("api/")
     if vendor in API_VENDORS:
         return name.startswith("api/")
-    if vendor == "solcx":
-        return name == "contracts/build.py"
-    return True
+    return name == MODULE_OF.get(vendor, name)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
