@@ -30,6 +30,7 @@ _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _NETWORK = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 QUIET: Final = {  # Loggers that would tell of every connection, or repeat addresses of nodes.
     "alembic": logging.WARNING,
+    "dsmr_parser": logging.CRITICAL,  # Of each line of a telegram that it cannot read.
     "uvicorn.error": logging.WARNING,
     "uvicorn.access": logging.CRITICAL,
     "websockets": logging.WARNING,

@@ -18,6 +18,7 @@ from api.cli.context import (
     options_of,
 )
 from api.cli.driver import charge
+from api.cli.gateway import gateway
 from api.cli.keyring import keys_app
 from api.cli.operation import backup, doctor, forget, restore
 from api.logs import LogFormat
@@ -343,6 +344,7 @@ def audit(
 
 app.command()(charge)
 app.command("simulate-charger")(simulate_charger)
+app.command()(gateway)
 app.command()(backup)
 app.command()(restore)
 app.command()(doctor)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -23,6 +24,7 @@ ANSWER_BYTES_MAX: Final = 2**24
 LINE_BYTES_MAX: Final = 2**20
 NOTHING_MORE: Final = 204
 OVERLOADED: Final = frozenset({429, 502, 503, 504})  # It may go well in a moment.
+_SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
 Json = dict[str, Any]
 
 
@@ -82,18 +84,27 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class Service:
     """One service by its address."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, option: str = "--url") -> None:
         """
+        Args:
+            option: where the address was stated.
+
         Raises:
             BadInput: no address of a service.
         """
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
-            raise BadInput(field="--url", rule="an address like http://127.0.0.1:8000")
+            raise BadInput(field=option, rule="an address like http://127.0.0.1:8000")
         self.url = url.rstrip("/")
         self._opener = urllib.request.build_opener(_NoRedirects)
         self.host = parts.netloc
         self._ahead = timedelta(0)  # Of our clock.
+        self.wait_s = 0  # What its last answer asked of us before the next question.
+
+    @property
+    def ahead_s(self) -> int:
+        """Whole seconds by which its machine's clock was ahead of ours at its last answer."""
+        return self._ahead // timedelta(seconds=1)
 
     def now_at(self) -> datetime:
         """The real time by the service's machine, as of its last answer."""
@@ -143,12 +154,14 @@ class Service:
             headers=headers,
             method=method or ("GET" if body is None else "POST"),
         )
+        self.wait_s = 0
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 self._set_clock(answer.headers.get("Date"))
                 yield answer
         except urllib.error.HTTPError as error:
             with error:
+                self._set_wait(error.headers.get("Retry-After"))
                 raise self._refusal(error.code, error.read(ANSWER_BYTES_MAX)) from error
         except (OSError, http.client.HTTPException, ssl.SSLError) as error:
             reason = getattr(error, "reason", None) or error
@@ -162,6 +175,11 @@ class Service:
             return
         if said_at.tzinfo is not None:
             self._ahead = said_at.astimezone(UTC) - SystemClock().now()
+
+    def _set_wait(self, seconds: str | None) -> None:
+        """Its other form, a date, is none that our service sends."""
+        if seconds and _SECONDS.fullmatch(seconds):
+            self.wait_s = int(seconds)
 
     def _json(self, content: bytes) -> Any:
         try:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.test_gateway_key import FACTS
+from tests.meters import EXAMPLE
+
 ROOT = Path(__file__).parents[2]
 CHAIN = {"web3", "eth_tester", "eth", "eth_account", "eth_abi", "hexbytes"}
 SLOW = {
@@ -58,6 +61,7 @@ def imported_by(place: Path, *words: object) -> tuple[int, set[str]]:
         (("demo", "--help"), 0),
         (("settle", "--help"), 0),
         (("charge", "--help"), 0),
+        (("gateway", "--help"), 0),
         (("serve", "--help"), 0),
         (("clear",), 0),
         (("demo", "--days", "0"), 2),
@@ -76,6 +80,19 @@ def test_verify_without_a_chain_imports_no_chain_and_no_store(tmp_path: Path) ->
     code, found = imported_by(tmp_path, "verify", golden)
     assert code == 1  # It was compared with nothing.
     assert not found & (CHAIN | SLOW | {"sqlalchemy", "sqlmodel"})
+
+
+def test_a_gateway_imports_neither_chain_nor_database(tmp_path: Path) -> None:
+    key = tmp_path / "meter-key.json"
+    key.touch(mode=0o600)
+    key.write_text(json.dumps(FACTS | {"service": "http://127.0.0.1:9"}))
+    code, found = imported_by(
+        tmp_path, "gateway", "--key", key, "--read", "dsmr", "--from", EXAMPLE, "--once"
+    )
+    assert code == 1  # Nobody is at that address; the reading is kept.
+    assert "dsmr_parser" in found
+    assert not found & (CHAIN | SLOW | STORE)
+    assert (tmp_path / "gateway.sqlite").exists()
 
 
 def test_importing_every_module_opens_no_chain_and_no_compiler(tmp_path: Path) -> None:

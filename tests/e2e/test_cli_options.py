@@ -13,7 +13,7 @@ from tests.e2e.registers import ROOT
 
 COMMANDS = (
     *("demo", "init", "import", "settle", "clear", "statement", "verify", "audit"),
-    *("serve", "charge", "simulate-charger"),
+    *("serve", "charge", "simulate-charger", "gateway"),
 )
 
 
