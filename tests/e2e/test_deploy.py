@@ -19,6 +19,7 @@ from tests.e2e.registers import ROOT
 from tests.e2e.test_serve import ended, serving
 
 UNIT = ROOT / ".deploy/wattledger.service"
+GATEWAY_UNIT = ROOT / ".deploy/wattledger-gateway.service"
 CONTAINER = ROOT / ".deploy/Containerfile"
 IGNORED = ROOT / ".deploy/Containerfile.dockerignore"
 PROGRAM = "/opt/wattledger/bin/wattledger"
@@ -34,12 +35,16 @@ class OnceOrMore(dict[str, Any]):
         super().__setitem__(name, [*before, *value] if is_list else value)
 
 
-@pytest.fixture(scope="module")
-def unit() -> RawConfigParser:
+def read_unit(path: Path) -> RawConfigParser:
     parser = RawConfigParser(strict=False, dict_type=OnceOrMore, comment_prefixes=("#",))
     parser.optionxform = str  # type: ignore[assignment, method-assign]
-    parser.read(UNIT)
+    parser.read(path)
     return parser
+
+
+@pytest.fixture(scope="module")
+def unit() -> RawConfigParser:
+    return read_unit(UNIT)
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +64,16 @@ def words_of(steps: list[tuple[str, str]], instruction: str) -> list[str]:
 # systemd.
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [UNIT, GATEWAY_UNIT], ids=lambda path: path.stem)
+def test_systemd_finds_nothing_wrong_with_the_unit(path: Path, tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not here")
     program = tmp_path / "wattledger"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    copy = tmp_path / "wattledger.service"
-    copy.write_text(UNIT.read_text().replace(PROGRAM, str(program)))
+    copy = tmp_path / path.name
+    copy.write_text(path.read_text().replace(PROGRAM, str(program)))
     verified = subprocess.run(
         [analyze, "verify", "--man=no", copy], capture_output=True, text=True, check=False
     )
@@ -87,6 +93,24 @@ def test_the_units_command_is_understood(unit: RawConfigParser, cli: Cli) -> Non
     assert words[0] == "serve"
     assert cli(*words, "--help").code == 0
     assert cli(*words, "--no-such-option", "--help").code == 2
+
+
+def test_the_gateways_unit_keeps_key_and_queue_where_nobody_else_reads(cli: Cli) -> None:
+    service = read_unit(GATEWAY_UNIT)["Service"]
+    program, command, *words = shlex.split(service["ExecStart"])
+    assert (program, command, words.pop()) == (PROGRAM, "gateway", "$GATEWAY_OPTIONS")
+    assert words[:4] == [
+        *("--key", "${CREDENTIALS_DIRECTORY}/meter-key.json"),
+        *("--queue", "${STATE_DIRECTORY}/gateway.sqlite"),
+    ]
+    assert service["LoadCredential"].startswith("meter-key.json:")
+    assert (service["StateDirectoryMode"], service["UMask"]) == ("0700", "0077")
+    (default,) = shlex.split(service["Environment"])
+    others = re.findall(r"^#   GATEWAY_OPTIONS=(.*)$", GATEWAY_UNIT.read_text(), re.MULTILINE)
+    assert len(others) == 1
+    for options in (default.removeprefix("GATEWAY_OPTIONS="), *others):
+        assert cli(command, *words, *options.split(), "--help").code == 0
+        assert cli(command, *words, *options.split(), "--no-such-option").code == 2
 
 
 def test_the_unit_gives_the_service_as_little_as_it_needs(unit: RawConfigParser) -> None:
