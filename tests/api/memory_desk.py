@@ -57,6 +57,7 @@ class MemoryDesk:
     now: Callable[[], datetime]
     hosts: Mapping[str, Address]  # Charge points, two connectors each.
     funds_micro: dict[Address, int] = field(default_factory=dict)  # Of drivers that lack them.
+    claimable_micro: dict[Address, int] = field(default_factory=dict)  # Could not be pushed.
     orders: dict[SessionId, tuple[ChargeOrder, bytes]] = field(default_factory=dict)
     views: dict[SessionId, SessionView] = field(default_factory=dict)
     used: set[tuple[Address, int]] = field(default_factory=set)
@@ -219,7 +220,7 @@ class MemoryDesk:
                 for number in (1, 2)
                 for paid in [[view for view in mine if self._is_at(view, name, number)]]
             ),
-            claimable_micro=0,
+            claimable_micro=self.claimable_micro.get(host, 0),
         )
 
     @staticmethod

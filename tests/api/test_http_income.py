@@ -10,6 +10,7 @@ import pytest
 from api.charges_csv import COLUMNS
 from api.jobs.community import Community
 from charging.orders import charger_id_of
+from ledger.keccak import checksum_address
 from tests.api.http_world import World, community_in, problem, world_of
 
 
@@ -98,3 +99,15 @@ def test_a_table_has_a_line_for_each_charge_and_no_word_of_who_drove(world: Worl
     assert world.driver.address.hex() not in answer.text.lower()
     mine = world.client.get("/v1/income.csv", headers=world.as_(world.driver))
     assert mine.text.splitlines() == [",".join(COLUMNS)]
+
+
+def test_a_driver_finds_at_home_what_could_not_be_sent_to_them(world: World) -> None:
+    headers = {**world.as_(world.driver), "Accept": "text/html", "Accept-Language": "fr"}
+    assert 'id="charged"' not in world.client.get("/home", headers=headers).text
+    world.desk.claimable_micro[world.driver.address] = 750_000
+    page = world.client.get("/home", headers=headers).text
+    assert "0,75\N{NO-BREAK SPACE}€ n’ont pas pu être envoyés à votre adresse" in page
+    assert '<data id="payable" value="750000">' in page
+    assert checksum_address(world.driver.address) in page
+    assert ">Verser</button>" in page
+    assert "/v1/income.csv" not in page  # There is no charger.

@@ -71,6 +71,13 @@ def now(world: EarningWorld, relay: dict[str, Any], who: Wallet | None = None) -
     return dict(world.people.get(f"/relays/{relay['id']}", who or host(world)).json())
 
 
+def home(world: EarningWorld) -> str:
+    """The host's page."""
+    web = world.people.web
+    headers = {**web.as_(host(world)), "Accept": "text/html"}
+    return str(web.client.get("/home", headers=headers).text)
+
+
 # A host.
 
 
@@ -184,6 +191,7 @@ def test_what_somebody_else_had_paid_first_costs_no_gas_and_holds_nothing_up(
     done = now(world, relay)
     assert (done["state"], done["reason"]) == ("failed", "ChargingEscrow_NothingOwed")
     assert community.chain.nonce(sender) == sent
+    assert "Somebody else had the contract pay it to you first." in home(world)
     problem(ask(world), 409, "nothing_owed")
     world.charge(2 * TOKEN)
     before = world.held_micro(host(world).address)
@@ -242,7 +250,9 @@ def test_whom_the_token_refuses_loses_nothing_and_is_paid_once_it_does_not(
         world.people.relay()
         done = now(world, refused)
         assert (done["state"], world.credit_micro()) == ("failed", 3 * TOKEN)
-        assert done["reason"]
+        assert f"The contract said {done['reason']}. What was not paid is still yours" in home(
+            world
+        )
         world.treat(token, host(world).address, WHIM_NONE)
         (paid,) = relays(ask(world))
         assert paid["id"] != refused["id"]

@@ -133,8 +133,17 @@ def test_a_charge_outlives_a_reload_and_takes_more_deposit(visit: Visit, charger
     (session,) = sessions_of(visitor)
     assert session["deposit_micro"] == "12500000"
     assert int(session["paid_micro"]) + int(session["refunded_micro"]) == 12_500_000
+
+    def refused(route: Any) -> None:
+        """As if the money's contract had not taken part of the refund."""
+        route.fulfill(json={**route.fetch().json(), "claimable_micro": "750000"})
+
+    page.route("**/v1/income", refused)
     page.reload()
     page.locator("#outcome").wait_for()
+    waits = page.locator("#waits", has_text="€0.75 could not be sent to your wallet")
+    link = waits.get_by_role("link", name="Have it paid out")
+    assert link.get_attribute("href") == "/home#charged"
     page.get_by_role("link", name="Charge again").click()
     page.wait_for_function("() => !document.getElementById('start').disabled")
 

@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api.jobs.people.earnings import LEAST_CREDIT_MICRO
 from api.keys import demo_secret
+from tests.browser.chargers import fetch
 from tests.browser.conftest import Visit
+from tests.browser.gateways import sent_by_gateway
+from tests.browser.driving import balance_micro
 from tests.browser.looking import Visitor, axe, fits, shoot, visitor
 from tests.browser.people import sign_in
 from tests.browser.service import PROGRAM, Served, serving
@@ -331,6 +335,52 @@ def test_files_are_the_apis_own_to_the_byte(visit: Visit) -> None:
         assert download.value.suggested_filename.startswith("3-2016060")
 
 
+# A host.
+
+
+def test_a_host_presses_a_button_and_has_the_money(visit: Visit, service: Served) -> None:
+    someone = visit(phone=True)
+    (address,) = {
+        connector["host"]
+        for point in fetch(service, "/v1/chargers")["items"]
+        for connector in point["connectors"]
+    }
+    (name,) = [
+        each["name"]
+        for each in fetch(service, "/v1/demo/wallets")["items"]
+        if each["address"] == address
+    ]
+    sign_in(someone, name)
+    page = someone.page("/home")
+    card = page.locator("#charged")
+    income = api(someone, "/v1/income")
+    credits_micro = [int(each["credit_micro"]) for each in income["chargers"]]
+    payable_micro = sum(micro for micro in credits_micro if micro >= LEAST_CREDIT_MICRO)
+    assert payable_micro > 0
+    assert card.locator("#payable").get_attribute("value") == str(payable_micro)
+    assert address in card.inner_text()
+    card.scroll_into_view_if_needed()
+    axe(page)
+    fits(page)
+    shoot(page, "home-payout-1-phone")
+    before_micro = balance_micro(service, address)
+    card.get_by_role("button", name="Pay out").focus()
+    page.keyboard.press("Enter")
+    done(page, "payout")
+    assert page.evaluate("document.activeElement.dataset.said !== undefined")
+    assert balance_micro(service, address) == before_micro + payable_micro
+    left_micro = int(api(someone, "/v1/income")["credit_micro"])
+    assert left_micro == sum(credits_micro) - payable_micro
+    page.reload()
+    assert card.get_by_role("button", name="Pay out").count() == 0
+    card.get_by_text("Last payouts and their transactions").click()
+    last = " ".join(card.locator(".payouts li[data-state=confirmed]").first.inner_text().split())
+    assert re.search(r"from \S+/\d paid .* Transaction 0x[0-9a-f]{64}", last)
+    axe(page)
+    fits(page)
+    shoot(page, "home-payout-2-phone")
+
+
 # A newcomer.
 
 
@@ -365,7 +415,8 @@ def test_a_newcomer_joins_pays_in_and_pairs_a_meter(visit: Visit) -> None:
     page.locator("#pairings [data-state], #pairings[data-state]").wait_for()
     with page.expect_download() as download:
         page.get_by_role("link", name="Meter key file").click()
-    key = json.loads(Path(download.value.path()).read_text())
+    key_file = Path(download.value.path())
+    key = json.loads(key_file.read_text())
     sign_in(grid, "grid")
     (pairing,) = api(grid, "/v1/pairings?state=waiting")["items"]
     assert (pairing["account"], pairing["label"], pairing["key"]) == (account, "Roof", key["key"])
@@ -378,6 +429,10 @@ def test_a_newcomer_joins_pays_in_and_pairs_a_meter(visit: Visit) -> None:
         page.wait_for_timeout(500)
     assert pairing["id"] in meters.inner_text()
     axe(page)
+    sent = sent_by_gateway(key_file)
+    assert (sent["accepted"], sent["rejected"]) == (1, [])
+    (reading,) = api(someone, f"/v1/meters/{pairing['id']}/readings")["items"]
+    assert reading["import_wh"] == 4_812_345
 
 
 # Whose page it is.

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from api.deps import ANYONE, STATEMENT_READER, ServiceDep, VisitorDep
 from api.errors import NotAllowed
 from api.guard import SECURITY_HEADERS
-from api.pages.charge.income import host_income
+from api.pages.charge.income import earned_by
 from api.pages.home.page import Asked, HomeDesk
 from api.pages.home.statements import statement_page
 from api.pages.home.stretches import DAY_MAX, DAY_MIN, View
@@ -49,11 +49,11 @@ async def get_home(
     if visitor is None:
         return site.page(request, "home_welcome.html")
     desk = HomeDesk(service, site.words(request))
-    income = await host_income(service.desk, visitor.address)
+    earned = await earned_by(service, visitor.address)
     accounts = await run_in_threadpool(service.market.accounts_of, visitor.address)
     if not accounts:
         join = await run_in_threadpool(desk.join_page, visitor.address)
-        return site.page(request, "home_join.html", join=join, income=income)
+        return site.page(request, "home_join.html", join=join, earned=earned)
     if account is not None and account not in accounts:
         raise NotAllowed(rule="only for its owner")
     asked = Asked(
@@ -63,7 +63,7 @@ async def get_home(
         before=None if before is None else _run_key(before),
     )
     home = await run_in_threadpool(desk.page, asked, accounts)
-    return site.page(request, "home.html", home=home, income=income)
+    return site.page(request, "home.html", home=home, earned=earned)
 
 
 @router.get("/home/statements/{account}/{start}")

@@ -257,6 +257,18 @@ function showOutcome(session) {
   document.getElementById("heard").textContent = headline;
   outcome.hidden = false;
   answer.focus();
+  tellWhatWaits().catch(() => {}); // Home says it, too.
+}
+
+/** A refund that the money's contract refused to send is not lost: the driver has it paid out. */
+async function tellWhatWaits() {
+  const { claimable_micro: waits } = await get("/v1/income");
+  if (waits === "0") return;
+  const words = t("js.charge.end.waits", { amount: money(waits) });
+  const link = el("a", { href: "/home#charged" }, t("js.charge.end.waits.go"));
+  document.getElementById("waits").replaceChildren(
+    el("p", { class: "notice is-warning" }, words, " ", link),
+  );
 }
 
 async function check(session) {

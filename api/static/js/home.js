@@ -4,6 +4,7 @@ import "./verify-buttons.js";
 import { get, send } from "./api.js";
 import { el } from "./dom.js";
 import { ACTS, BadInput } from "./home-acts.js";
+import { askForPayout, followPayout, payoutState, payoutUnderWay } from "./home-payout.js";
 import { PEOPLE } from "./home-people.js";
 import { keepLive } from "./live.js";
 import { market } from "./market.js";
@@ -13,7 +14,7 @@ import { askThrough, Token } from "./token.js";
 import { keptWallet, walletInUse } from "./wallet.js";
 import { money, t } from "./words.js";
 
-const SECTIONS = ["shown", "money", "limits", "meters", "name", "statements"];
+const SECTIONS = ["shown", "money", "charged", "limits", "meters", "name", "statements"];
 const NEWS = ["window", "period"]; // After these events figures may be others.
 const LOOK_AGAIN_MS = 4_000;
 
@@ -23,7 +24,8 @@ document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-act]");
   if (form === null) return;
   event.preventDefault();
-  if (form.dataset.act in PEOPLE) tell(form);
+  if (form.dataset.act === "payout") payOut(form, askForPayout);
+  else if (form.dataset.act in PEOPLE) tell(form);
   else act(form);
 });
 document.addEventListener("click", ({ target }) => {
@@ -58,6 +60,16 @@ async function tell(form) {
     const done = await PEOPLE[form.dataset.act](form, { owner: connected.address });
     if (form.dataset.act === "join") location.reload();
     else await settled(form.dataset.act, el("div", { class: "notice is-good" }, ...done), said);
+  });
+}
+
+/** What the chargers of whoever is signed in took in, and what could not be sent to them. */
+async function payOut(form, relaysOf) {
+  await busy(form, async (said) => {
+    const relays = await relaysOf();
+    if (!relays.length) return refresh(); // They have ended since the page was made.
+    const ended = await followPayout(relays, (now) => said.replaceChildren(payoutState(now)));
+    await settled("payout", payoutState(ended), said);
   });
 }
 
@@ -100,6 +112,9 @@ async function settled(name, message, said) {
   // The form that is there now is another one, as empty of messages as a new page.
   const fresh = document.querySelector(`form[data-act="${form}"] [data-said]`) ?? said;
   fresh.replaceChildren(message);
+  // The button that was pressed is gone with its form: whoever goes by keyboard stays here.
+  fresh.tabIndex = -1;
+  if (document.activeElement === document.body) fresh.focus({ preventScroll: true });
   fresh.closest("details")?.setAttribute("open", "");
 }
 
@@ -207,4 +222,7 @@ async function watchApplication() {
 
 ready();
 watchApplication();
+// A payout that was on its way when the page was left is followed on.
+const payout = document.querySelector("form[data-under-way]");
+if (payout !== null) payOut(payout, payoutUnderWay);
 if (document.getElementById("shown")) keepLive("shown", NEWS, () => {});
