@@ -20,6 +20,7 @@ from api.keys import demo_secret
 from tests.browser.chargers import fetch
 from tests.browser.conftest import Visit
 from tests.browser.gateways import sent_by_gateway
+from tests.browser.gateways import sent_by_gateway
 from tests.browser.driving import balance_micro
 from tests.browser.looking import Visitor, axe, fits, shoot, visitor
 from tests.browser.people import sign_in
@@ -384,6 +385,25 @@ def test_a_host_presses_a_button_and_has_the_money(visit: Visit, service: Served
 # A newcomer.
 
 
+def pair_a_meter(page: "Page") -> Path:
+    """The file with the key that the browser made."""
+    page.get_by_text("Pair a meter").click()
+    page.locator("#pair-label").fill("Roof")
+    page.get_by_role("button", name="Ask the grid operator").click()
+    page.locator("#pairings [data-state], #pairings[data-state]").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Meter key file").click()
+    return Path(download.value.path())
+
+
+def check_gateway(someone: Visitor, key_file: Path, meter_id: str) -> None:
+    """The file is all that the program at home needs."""
+    sent = sent_by_gateway(key_file)
+    assert (sent["accepted"], sent["rejected"]) == (1, [])
+    (reading,) = api(someone, f"/v1/meters/{meter_id}/readings")["items"]
+    assert reading["import_wh"] == 4_812_345
+
+
 def test_a_newcomer_joins_pays_in_and_pairs_a_meter(visit: Visit) -> None:
     someone, operator, grid = visit(accept_downloads=True), visit(), visit()
     page = someone.page("/home")
@@ -409,13 +429,7 @@ def test_a_newcomer_joins_pays_in_and_pairs_a_meter(visit: Visit) -> None:
     axe(page)
     shoot(page, "home-newcomer-desktop")
 
-    page.get_by_text("Pair a meter").click()
-    page.locator("#pair-label").fill("Roof")
-    page.get_by_role("button", name="Ask the grid operator").click()
-    page.locator("#pairings [data-state], #pairings[data-state]").wait_for()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Meter key file").click()
-    key_file = Path(download.value.path())
+    key_file = pair_a_meter(page)
     key = json.loads(key_file.read_text())
     sign_in(grid, "grid")
     (pairing,) = api(grid, "/v1/pairings?state=waiting")["items"]
@@ -429,6 +443,7 @@ def test_a_newcomer_joins_pays_in_and_pairs_a_meter(visit: Visit) -> None:
         page.wait_for_timeout(500)
     assert pairing["id"] in meters.inner_text()
     axe(page)
+    check_gateway(someone, key_file, pairing["id"])
     sent = sent_by_gateway(key_file)
     assert (sent["accepted"], sent["rejected"]) == (1, [])
     (reading,) = api(someone, f"/v1/meters/{pairing['id']}/readings")["items"]

@@ -42,21 +42,32 @@ async function pair(form, { owner }) {
     return [el("p", {}, t("js.home.pair.done"))];
   }
   const secret = crypto.getRandomValues(new Uint8Array(32));
-  const device = await signedFor({ secret, account, owner, limit_w: limitOf(form) });
-  await send("POST", "/v1/meters", { account, label, ...device });
-  return [el("p", {}, t("js.home.pair.done")), keyFile(label, device.key, secret)];
+  const { chain_id, contracts } = await market();
+  const registry = contracts.registry;
+  const said = { secret, account, owner, limit_w: limitOf(form), chain_id, registry };
+  const device = await signedFor(said);
+  const { id } = await send("POST", "/v1/meters", { account, label, ...device });
+  const file = keyFile({
+    label,
+    key: device.key,
+    secret: hexOf(secret),
+    meter_id: id,
+    service: location.origin,
+    chain_id,
+    registry,
+  });
+  return [el("p", {}, t("js.home.pair.done")), file];
 }
 
 /** The device's word that it is this owner's, for this account: `PairingIn` of the API says which. */
-async function signedFor({ secret, account, owner, limit_w }) {
-  const { chain_id, contracts } = await market();
+async function signedFor({ secret, account, owner, limit_w, chain_id, registry }) {
   const issued_at = new Date(Math.floor((await communityMs()) / 1000) * 1000)
     .toISOString()
     .replace(".000Z", "Z");
   const text = [
     "Wattledger: pair this meter",
     `Chain ID: ${chain_id}`,
-    `Registry: ${contracts.registry}`,
+    `Registry: ${registry}`,
     `Account: ${account}`,
     `Owner: ${owner}`,
     "Class: gateway",
@@ -67,9 +78,12 @@ async function signedFor({ secret, account, owner, limit_w }) {
   return { key: addressOf(secret), class: "gateway", limit_w, issued_at, proof };
 }
 
-/** The key leaves this browser as a file of the reader's, and in no other way. */
-function keyFile(label, key, secret) {
-  const text = JSON.stringify({ format: "wattledger.meter-key/1", label, key, secret: hexOf(secret) });
+/**
+ * The key leaves this browser as a file of the reader's, and in no other way. `wattledger gateway`
+ * reads it: whose meter it is, and what its readings are signed for and sent to.
+ */
+function keyFile(fields) {
+  const text = JSON.stringify({ format: "wattledger.meter-key/1", ...fields });
   const href = URL.createObjectURL(new Blob([`${text}\n`], { type: "application/json" }));
   return el(
     "p",
