@@ -14,7 +14,7 @@ from api.jobs.settling import Settling
 from tests.api.test_settling import final_runs, until
 from tests.chain.anvil import anvil, url_of
 from tests.e2e.command_line import Cli
-from tests.e2e.test_community_on_a_node import PERIODS, make_street
+from tests.e2e.test_community_on_a_node import PERIODS, let_next_block_come, make_street
 from tests.e2e.test_republication import quiet
 from tests.ports import free_port
 
@@ -47,6 +47,7 @@ def test_a_chain_that_does_not_answer_is_an_alarm_and_then_everything_settles(
             async with Settling(community, pace_s=0.2) as settling:
                 await until(lambda: settling.problems() == ["settlement: chain_unavailable"])
                 process.send_signal(signal.SIGCONT)
+                await asyncio.to_thread(let_next_block_come, url)
                 await until(lambda: len(final_runs(community)) == PERIODS)
                 await until(lambda: settling.problems() == [])
             report = audit_directory(community, community.chain, progress=quiet)
