@@ -52,7 +52,7 @@ def gateway(
     One reading is taken at each whole multiple of --every: the last telegram at or before it, with
     the meter's own time where it tells one, in whole Wh, rounded down. It is kept in the queue
     before it is sent, through outages, restarts and power cuts, and goes out oldest first.
-    Telegrams with a wrong checksum are passed over. Needs pip install 'wattledger[gateway]'.
+    Telegrams with a wrong checksum are passed over. Needs pip install 'wattledger\\[gateway]'.
 
     It runs until Ctrl-C, or to the end of a file. Exit 0 if all was well, 1 if something was
     refused, 2 on wrong usage.

@@ -59,7 +59,7 @@ class Report:
             "missed": self.missed,
             "accepted": self.sent.accepted,
             "duplicates": self.sent.duplicates,
-            "rejected": list(self.sent.refused),
+            "rejected": list(self.sent.refused.values()),
             "waiting": self.waiting,
         }
 

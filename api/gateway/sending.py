@@ -3,7 +3,6 @@
 import logging
 import secrets
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +24,7 @@ APART_S: Final = 30  # Clocks that are further apart are told of.
 SHOWN: Final = 1_000  # Refusals that are remembered for the summary.
 # What may be accepted later: the meter is not registered yet, a clock was ahead of the service's.
 HEALS: Final = frozenset({UNKNOWN, "meter_not_valid_at", "time_in_future"})
+Place = tuple[bytes, int]  # A meter and an instant.
 log = logging.getLogger("wattledger.gateway")
 
 
@@ -34,7 +34,7 @@ class Sent:
 
     accepted: int = 0
     duplicates: int = 0
-    refused: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=SHOWN))
+    refused: dict[Place, dict[str, Any]] = field(default_factory=dict)  # And not accepted since.
 
 
 class Sender:
@@ -104,7 +104,8 @@ class Sender:
                 work()
             except (ServiceUnreachable, BadAnswer, ServiceRefused) as error:
                 wait_s = max(pause_s, min(self._service.wait_s, WAIT_S_MAX))
-                log.warning("%s; everything is kept, again in %d s", error, wait_s)
+                rule = error.detail if isinstance(error, ServiceRefused) else error.rule
+                log.warning("%s: %s; all is kept, again in %d s", error.code, rule, wait_s)
                 # Neighbours that came back together do not ask together.
                 self._stopped.wait(wait_s + secrets.randbelow(250 * pause_s + 1) / 1_000)
                 pause_s = min(2 * pause_s, PAUSE_S_MAX)
@@ -115,7 +116,10 @@ class Sender:
         body = {"readings": [to_json(each) for each in batch]}
         answer = self._service.ask("/v1/readings", body)
         taken = taken_of(self._service.url, answer, len(batch))
-        self._queue.done(each for place, each in enumerate(batch) if place not in taken.refused)
+        done = [each for place, each in enumerate(batch) if place not in taken.refused]
+        self._queue.done(done)
+        for each in done:
+            self.sent.refused.pop(_place(each), None)
         for place, refused in taken.refused.items():
             self._refused(batch[place], refused)
         self.sent.accepted += taken.accepted
@@ -138,9 +142,9 @@ class Sender:
             "the reading of %s is refused, and %s: %s: %s",
             *(taken_at, "tried again later" if again else "kept", refused.code, refused.detail),
         )
-        self.sent.refused.append(
-            {"taken_at": taken_at, "code": refused.code, "detail": refused.detail, "again": again}
-        )
+        if len(self.sent.refused) < SHOWN:
+            facts = {"taken_at": taken_at, "code": refused.code, "detail": refused.detail}
+            self.sent.refused[_place(signed)] = facts | {"again": again}
 
     def _look_at_clocks(self) -> None:
         """Tells of a clock that is wrong, and once more when it changes."""
@@ -154,6 +158,10 @@ class Sender:
 
     def _now_s(self) -> int:
         return to_unix_s(SystemClock().now())
+
+
+def _place(signed: SignedReading) -> Place:
+    return signed.reading.meter_id, to_unix_s(signed.reading.taken_at)
 
 
 def _remark(market: Market, every_s: int) -> None:

@@ -151,7 +151,7 @@ def test_each_reading_ends_as_its_own_answer_says(
     counter.answers = [taken(1, 0, *enumerate(codes))]
     drained(sender)
     assert queue.counts() == {State.DONE: 1, State.REFUSED: 2, State.WAITING: 2}
-    assert [(each["code"], each["again"]) for each in sender.sent.refused] == [
+    assert [(each["code"], each["again"]) for each in sender.sent.refused.values()] == [
         ("bad_signature", False),
         ("unknown_meter", True),
         ("register_decreased", False),
@@ -161,6 +161,19 @@ def test_each_reading_ends_as_its_own_answer_says(
     assert [len(batch) for batch in counter.batches] == [5]
     later_s = to_unix_s(SystemClock().now()) + 61
     assert queue.next_batch(later_s, 9) == [signed(1), signed(3)]
+
+
+def test_a_reading_that_was_refused_and_is_accepted_later_is_not_told_as_refused(
+    sender: Sender, queue: ReadingQueue, counter: Counter
+) -> None:
+    counter.answers = [taken(0, 0, *((place, "unknown_meter") for place in range(5)))]
+    drained(sender)
+    assert len(sender.sent.refused) == 5
+    queue.add(signed(9), now_s=NOW_S)
+    drained(sender)
+    assert [len(batch) for batch in counter.batches] == [5, 1, 5]
+    assert queue.counts() == {State.DONE: 6}
+    assert sender.sent.refused == {}
 
 
 def test_many_readings_go_in_batches_oldest_first(

@@ -449,6 +449,10 @@ def test_what_cannot_be_is_named_in_one_line(
     assert not Path("gateway.sqlite").exists()
 
 
+def test_the_help_names_what_is_to_be_installed(cli: Cli) -> None:
+    assert "pip install 'wattledger[gateway]'" in " ".join(cli("gateway", "--help").out.split())
+
+
 def test_a_key_that_others_can_read_is_refused(key_file: Path, cli: Cli) -> None:
     key_file.chmod(0o644)
     done = cli("gateway", "--key", key_file, "--read", "sml", "--from", "-")
