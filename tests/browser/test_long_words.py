@@ -22,6 +22,7 @@ PAGES = [
     (None, "/docs"),
     (None, "/nothing"),
     ("home-2", "/home"),
+    ("home-8", "/home"),  # The chargers' host.
     ("home-4", "/home/statements/4/2016-06-02T00:00:00Z"),
     ("joe", "/home"),
     (None, "/verify"),

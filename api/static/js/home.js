@@ -84,6 +84,7 @@ async function takeTokens(form) {
 async function busy(form, work) {
   const said = form.querySelector("[data-said]");
   const buttons = [...form.querySelectorAll("button")];
+  form.toggleAttribute("data-pressed", form.contains(document.activeElement));
   clearErrors(form);
   said.replaceChildren();
   for (const button of buttons) button.disabled = true;
@@ -114,7 +115,8 @@ async function settled(name, message, said) {
   fresh.replaceChildren(message);
   // The button that was pressed is gone with its form: whoever goes by keyboard stays here.
   fresh.tabIndex = -1;
-  if (document.activeElement === document.body) fresh.focus({ preventScroll: true });
+  const isLost = said.closest("[data-pressed]") && document.activeElement === document.body;
+  if (isLost) fresh.focus({ preventScroll: true });
   fresh.closest("details")?.setAttribute("open", "");
 }
 
