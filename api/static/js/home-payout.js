@@ -19,9 +19,12 @@ export async function payoutUnderWay() {
   return (await get(PAYOUTS)).relays.filter((relay) => !hasEnded(relay));
 }
 
-/** Tells how all of them fare, whenever one moves on, and gives what each came to. */
-export function followPayout(relays, told) {
-  return followRelays(relays, look, told);
+/** Shows how all of them fare, whenever one moves on, and gives what they came to. */
+export function followPayout(relays, said) {
+  return followRelays(relays, look, (now) => {
+    // How it ended is said together with what it changed.
+    if (!now.every(hasEnded)) said.replaceChildren(payoutState(now));
+  });
 }
 
 async function look(relays) {

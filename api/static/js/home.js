@@ -68,7 +68,7 @@ async function payOut(form, relaysOf) {
   await busy(form, async (said) => {
     const relays = await relaysOf();
     if (!relays.length) return refresh(); // They have ended since the page was made.
-    const ended = await followPayout(relays, (now) => said.replaceChildren(payoutState(now)));
+    const ended = await followPayout(relays, said);
     await settled("payout", payoutState(ended), said);
   });
 }
