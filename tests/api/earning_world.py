@@ -25,10 +25,14 @@ from tests.api.people_world import PeopleWorld, people_world
 ARTIFACTS = Path(__file__).parents[1] / "chain" / "artifacts"
 HOST, OTHER_HOST = 2, 3  # Accounts.
 POWER_W = 11_000
-CHARGERS: list[dict[str, Any]] = [
-    {"id": "CP1", "host": HOST, "connectors": 2, "power_w": POWER_W},
-    {"id": "CP2", "host": OTHER_HOST, "connectors": 1, "power_w": POWER_W},
-]
+TARIFF = {"energy_per_kwh": 390_000}
+SECTIONS: dict[str, Any] = {
+    "market": {"debit_max_wh": 200_000},  # In a window: of a meter and two chargers.
+    "chargers": [
+        {"id": "CP1", "host": HOST, "connectors": 2, "power_w": POWER_W, "tariff": TARIFF},
+        {"id": "CP2", "host": OTHER_HOST, "connectors": 1, "power_w": POWER_W, "tariff": TARIFF},
+    ],
+}
 WHIM_NONE, WHIM_REFUSES = 0, 1
 
 
@@ -186,7 +190,5 @@ class EarningWorld:
 @contextmanager
 def earning_world(path: Path) -> Iterator[EarningWorld]:
     """Two hosts, three chargers."""
-    chargers = [{**each, "tariff": {"energy_per_kwh": 390_000}} for each in CHARGERS]
-    market = {"debit_max_wh": 200_000}  # In a window: a meter and two chargers can draw that much.
-    with people_world(path, market=market, chargers=chargers) as people:
+    with people_world(path, **SECTIONS) as people:
         yield EarningWorld(people=people)

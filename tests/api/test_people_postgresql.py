@@ -7,6 +7,7 @@ import pytest
 
 from ledger.chain.wallet import new_wallet
 from ledger.keccak import checksum_address
+from tests.api.earning_world import SECTIONS, EarningWorld
 from tests.api.people_world import PeopleWorld, at_once, people_world
 from tests.api.test_members import JOIN, pairing_body
 from tests.engines import postgres_server, postgres_url  # noqa: F401 (a fixture)
@@ -21,8 +22,8 @@ def world(
 ) -> Iterator[PeopleWorld]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WATTLEDGER_DATABASE_URL", postgres_url(postgres_server))
-        path, market = tmp_path_factory.mktemp("people"), {"debit_max_wh": 110_000}
-        with people_world(path, for_demo=True, market=market) as world:
+        path = tmp_path_factory.mktemp("people")
+        with people_world(path, for_demo=True, **SECTIONS) as world:
             assert world.community.engine.dialect.name == "postgresql"
             yield world
 
@@ -42,6 +43,23 @@ def test_of_many_limits_with_one_nonce_one_is_taken(world: PeopleWorld) -> None:
     assert sorted(each.status_code for each in answers) == [202] + [409] * (CALLERS - 1)
     world.relay()
     assert world.market.limits_nonce(2) == 1
+
+
+def test_a_payout_that_is_asked_for_often_at_once_pays_once(world: PeopleWorld) -> None:
+    earning, host = EarningWorld(people=world), world.member()
+    earning.charge(2_000_000)
+    headers, before = world.web.as_(host), earning.held_micro(host.address)
+
+    def ask() -> Any:
+        return world.web.client.post("/v1/income/payouts", headers=headers)
+
+    answers = at_once(*[ask] * CALLERS)
+    assert sorted(each.status_code for each in answers) == [200] * (CALLERS - 1) + [202]
+    assert len({each.content for each in answers}) == 1
+    world.relay()
+    (paid,) = world.get("/income/payouts", host).json()["relays"]
+    assert (paid["state"], paid["amount_micro"]) == ("confirmed", "2000000")
+    assert earning.held_micro(host.address) == before + 2_000_000
 
 
 def test_one_request_with_a_key_is_done_once_and_answered_alike(world: PeopleWorld) -> None:
