@@ -9,14 +9,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final
 
-from api.clock import SystemClock
 from api.driver.http import Service
 from api.gateway.key_file import MeterKey
 from api.gateway.queue_file import ReadingQueue, State
 from api.gateway.reading import Heard, MeterReader
 from api.gateway.sending import Sender, Sent
 from api.gateway.sources import Source
-from ledger.units import to_unix_s
 from metering.telegrams import TelegramFormat
 
 ENDS_WITHIN_S: Final = 3  # A request that is under way for longer is left; it will be a duplicate.
@@ -80,7 +78,6 @@ def run_gateway(plan: GatewayPlan) -> Report:
         LedgerError: what does not pass by itself; what was read until then is kept.
     """
     with ReadingQueue(plan.queue_path) as queue:
-        queue.forget_done(to_unix_s(SystemClock().now()))
         sender = Sender(plan.service, queue, every_s=plan.every_s)
         if plan.key.domain is not None:
             queue.bind(plan.key.domain)

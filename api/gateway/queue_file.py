@@ -98,7 +98,8 @@ class ReadingQueue:
         """From now on it is for this community; raises OtherCommunity if it is another's."""
         said = f"{domain.chain_id} {domain.registry.hex()}"
         if self._remember("domain", said) != said:
-            raise OtherCommunity(rule="the queue is another community's: name another --queue")
+            rule = "the queue's readings are signed for another community: name another --queue"
+            raise OtherCommunity(rule=rule)
 
     def _remember(self, name: str, value: str) -> str | None:
         """What is known by a name; this, if nothing was."""

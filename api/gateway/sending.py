@@ -10,6 +10,7 @@ from typing import Any, Final
 from api.clock import SystemClock
 from api.driver.http import BadAnswer, Service, ServiceRefused, ServiceUnreachable
 from api.gateway.answers import Market, Refused, fetch_market, taken_of
+from api.gateway.errors import OtherCommunity
 from api.gateway.queue_file import UNKNOWN, ReadingQueue
 from ledger.units import to_rfc3339, to_unix_s
 from metering.readings import SignedReading
@@ -19,6 +20,7 @@ BATCH: Final = 1_000
 PAUSE_S: Final = 1  # After a failure; twice as long each time, up to PAUSE_S_MAX.
 PAUSE_S_MAX: Final = 300
 WAIT_S_MAX: Final = 3_600  # Whatever a service asks for.
+DAY_S: Final = 86_400
 IDLE_S: Final = 60  # So often what was put off is looked at.
 APART_S: Final = 30  # Clocks that are further apart are told of.
 SHOWN: Final = 1_000  # Refusals that are remembered for the summary.
@@ -46,6 +48,7 @@ class Sender:
         self._queue = queue
         self._every_s = every_s
         self._is_known = False  # Whether the service is seen to be the one that is signed for.
+        self._tidied_s = 0
         self._said_s = 0  # What was told of the clock last.
         self._woken = threading.Event()
         self._stopped = threading.Event()
@@ -63,9 +66,10 @@ class Sender:
         """Sends until it is stopped, or until nothing may be sent once that event is set.
 
         Raises:
-            OtherCommunity, StorageFailed: nothing that passes by itself.
+            StorageFailed: it does not pass by itself.
         """
         while not self._stopped.is_set():
+            self._tidy()
             is_last = until_empty is not None and until_empty.is_set()
             self._woken.clear()
             self._persist(self.send_all)
@@ -87,7 +91,12 @@ class Sender:
         _remark(market, self._every_s)
 
     def send_all(self) -> None:
-        """Sends what may be sent now; raises ServiceUnreachable, BadAnswer, ServiceRefused."""
+        """Sends what may be sent now.
+
+        Raises:
+            ServiceUnreachable, BadAnswer, ServiceRefused: it was not heard, or not understood.
+            OtherCommunity: who answers is another one.
+        """
         if not self._is_known:
             self.meet()
         while not self._stopped.is_set():
@@ -102,7 +111,7 @@ class Sender:
         while not self._stopped.is_set():
             try:
                 work()
-            except (ServiceUnreachable, BadAnswer, ServiceRefused) as error:
+            except (ServiceUnreachable, BadAnswer, ServiceRefused, OtherCommunity) as error:
                 wait_s = max(pause_s, min(self._service.wait_s, WAIT_S_MAX))
                 rule = error.detail if isinstance(error, ServiceRefused) else error.rule
                 log.warning("%s: %s; all is kept, again in %d s", error.code, rule, wait_s)
@@ -131,6 +140,13 @@ class Sender:
         )
         self._look_at_clocks()
 
+    def _tidy(self) -> None:
+        """Once a day the queue forgets what was done long ago."""
+        now_s = self._now_s()
+        if abs(now_s - self._tidied_s) >= DAY_S:
+            self._queue.forget_done(now_s)
+            self._tidied_s = now_s
+
     def _refused(self, signed: SignedReading, refused: Refused) -> None:
         again = refused.code in HEALS
         taken_at = to_rfc3339(signed.reading.taken_at)
@@ -138,10 +154,13 @@ class Sender:
             self._queue.put_off(signed, refused.code, refused.detail, now_s=self._now_s())
         else:
             self._queue.refused(signed, refused.code, refused.detail)
-        log.warning(
-            "the reading of %s is refused, and %s: %s: %s",
-            *(taken_at, "tried again later" if again else "kept", refused.code, refused.detail),
-        )
+        if (
+            _place(signed) not in self.sent.refused
+        ):  # It is told of once, however often it is tried.
+            log.warning(
+                "the reading of %s is refused, and %s: %s: %s",
+                *(taken_at, "tried again later" if again else "kept", refused.code, refused.detail),
+            )
         if len(self.sent.refused) < SHOWN:
             facts = {"taken_at": taken_at, "code": refused.code, "detail": refused.detail}
             self.sent.refused[_place(signed)] = facts | {"again": again}

@@ -278,8 +278,19 @@ def test_readings_for_one_community_are_never_sent_to_another(
     queue.bind(ReadingDomain(chain_id=1337, registry=Address(b"\xe5" * 20)))
     counter.market = market(**changes)
     with pytest.raises(OtherCommunity):
-        drained(sender)
-    assert counter.batches == []
+        sender.send_all()
+    # A service that was mixed up is waited for; what is read meanwhile is kept.
+    thread = threading.Thread(target=sender.run)
+    thread.start()
+    time.sleep(0.1)
+    assert (thread.is_alive(), counter.batches) == (True, [])
+    counter.market = market()
+    ends_s = time.monotonic() + 20
+    while queue.counts() != {State.DONE: 5}:
+        assert time.monotonic() < ends_s
+        time.sleep(0.01)
+    sender.stop()
+    thread.join(10)
 
 
 @pytest.mark.parametrize("changes", [{"chain_id": "1337"}, {"contracts": None}, {"window_s": 0}])
@@ -290,6 +301,23 @@ def test_a_market_that_is_none_is_asked_for_again(
     with pytest.raises(BadAnswer):
         sender.send_all()
     assert queue.counts() == {State.WAITING: 5}
+
+
+def test_a_reading_that_is_refused_again_and_again_is_told_of_once(
+    sender: Sender,
+    queue: ReadingQueue,
+    counter: Counter,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counter.answers = [taken(0, 0, *((place, "meter_not_valid_at") for place in range(5)))] * 3
+    with caplog.at_level(logging.WARNING, "wattledger.gateway"):
+        for hours in range(3):
+            now_s = to_unix_s(SystemClock().now()) + 7 * 3_600 * hours
+            monkeypatch.setattr(sender, "_now_s", lambda now_s=now_s: now_s)
+            drained(sender)
+    assert len(counter.batches) == 3
+    assert len(caplog.messages) == 5
 
 
 def test_a_clock_that_is_wrong_is_told_of_once(
