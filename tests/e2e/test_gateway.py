@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -100,7 +100,7 @@ def paired(world: PeopleWorld, url: str) -> Json:
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     place = tmp_path_factory.mktemp("gateway")
     with people_world(place, market=MARKET) as world, served(world.web.app) as url:
-        keys = [paired(world, url) for _ in range(3)]
+        keys = [paired(world, url) for _ in range(4)]
         book = world.community.book()
         starts = [
             book.terms_of_meter(MeterId(bytes.fromhex(key["meter_id"][2:])))[-1].valid_from
@@ -114,6 +114,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
 
 class Gateway:
     """The program, running."""
+
+    started: ClassVar[list["Gateway"]] = []
 
     def __init__(self, folder: Path, key: Json | Path, *words: str) -> None:
         path = key if isinstance(key, Path) else folder / "meter-key.json"
@@ -132,6 +134,7 @@ class Gateway:
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
+        self.started.append(self)
 
     def said(self) -> str:
         """Its log."""
@@ -149,6 +152,17 @@ class Gateway:
             self.process.send_signal(number)
         out, _ = self.process.communicate(stdin, timeout=WITHIN_S)
         return self.process.returncode, out.decode()
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left() -> Iterator[None]:
+    """A test that fails ends what it began, too."""
+    yield
+    while Gateway.started:
+        process = Gateway.started.pop().process
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def ran(folder: Path, key: Json | Path, *words: str, stdin: bytes | None = None) -> Any:
@@ -394,7 +408,7 @@ def test_what_the_service_refuses_is_printed_and_ends_with_one(
 def test_a_key_file_that_leaves_open_what_is_signed_for_learns_it_from_the_service(
     street: Street, tmp_path: Path
 ) -> None:
-    left = {name: street.keys[2][name] for name in ("format", "label", "key", "secret", "meter_id")}
+    left = {name: street.keys[3][name] for name in ("format", "label", "key", "secret", "meter_id")}
     at = street.from_at + timedelta(days=1)
     (tmp_path / "telegram.txt").write_bytes(p1_of(at, IMPORT_WH + 100, EXPORT_WH))
     words = ("--read", "dsmr", "--from", "telegram.txt", "--service", street.url)
