@@ -125,7 +125,8 @@ class MeterReader:
             log.info("reading %s from %s", self._format.name, self._source.name)
             for telegrams in self._heard(read):
                 for telegram in telegrams:
-                    for reading in self.sampler.take(self._reading(telegram)):
+                    by_clock = telegram.measured_at is not None
+                    for reading in self.sampler.take(self._reading(telegram), by_clock=by_clock):
                         self._keep(reading, separator)
 
     def _heard(self, read: ReadLine) -> Iterator[list[Telegram]]:

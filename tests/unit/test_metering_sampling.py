@@ -25,10 +25,20 @@ def sampled(*seconds: int, every_s: int = EVERY_S) -> tuple[list[int], int]:
     """When the readings were taken that these telegrams give, and boundaries without one."""
     sampler, taken = Sampler(every_s), []
     for second in seconds:
-        for each in sampler.take(reading(second)):
+        for each in sampler.take(reading(second), by_clock=True):
             taken.append(to_unix_s(each.taken_at) - BASE_S)
             assert each == reading(taken[-1])
     return taken, sampler.missed
+
+
+def sampled_at_arrival(*seconds: int) -> list[tuple[int, int]]:
+    """Times and registers of the readings that a meter without a clock gives."""
+    sampler = Sampler(EVERY_S)
+    return [
+        (to_unix_s(each.taken_at) - BASE_S, each.import_wh - 10_000)
+        for second in seconds
+        for each in sampler.take(reading(second), by_clock=False)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +62,14 @@ def test_the_last_telegram_at_or_before_a_boundary_is_its_reading(
     seconds: tuple[int, ...], taken: list[int], missed: int
 ) -> None:
     assert sampled(*seconds) == (taken, missed)
+
+
+def test_what_a_meter_without_a_clock_said_last_is_of_the_boundary() -> None:
+    assert sampled_at_arrival(894, 897, 901, 904) == [(900, 897)]
+    assert sampled_at_arrival(896, 900, 904) == [(900, 900)]
+    assert sampled_at_arrival(897, 901, 1_797, 1_800, 1_801) == [(900, 897), (1_800, 1_800)]
+    assert sampled_at_arrival(*range(0, 880, 40), 880, 920)[1:] == [(880, 880)]  # Too long before.
+    assert sampled_at_arrival(870, 873, 888, 901) == []
 
 
 def test_how_old_a_telegram_may_be_is_learned_from_the_meter() -> None:
