@@ -77,8 +77,10 @@ class Event:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """A token is for the service that gave it, and for nobody that it points at."""
 
-    def redirect_request(self, *_: object) -> None:
-        """Follows none: the redirect becomes the failure that it is here."""
+    def http_error_302(self, *_: object) -> None:
+        """Follows none, wherever it points: the redirect becomes the failure that it is here."""
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class Service:
@@ -92,12 +94,11 @@ class Service:
         Raises:
             BadInput: no address of a service.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
+        if not _is_address(url):
             raise BadInput(field=option, rule="an address like http://127.0.0.1:8000")
         self.url = url.rstrip("/")
         self._opener = urllib.request.build_opener(_NoRedirects)
-        self.host = parts.netloc
+        self.host = urlsplit(url).netloc
         self._ahead = timedelta(0)  # Of our clock.
         self.wait_s = 0  # What its last answer asked of us before the next question.
 
@@ -155,26 +156,33 @@ class Service:
             method=method or ("GET" if body is None else "POST"),
         )
         self.wait_s = 0
+        with self._failures_named():
+            try:
+                with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+                    self._set_clock(answer.headers.get("Date"))
+                    yield answer
+            except urllib.error.HTTPError as error:
+                with error:
+                    self._set_wait(error.headers.get("Retry-After"))
+                    raise self._refusal(error.code, error.read(ANSWER_BYTES_MAX)) from error
+
+    @contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        """Turns what the network refuses, also in the middle of a refusal, into one failure."""
         try:
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-                self._set_clock(answer.headers.get("Date"))
-                yield answer
-        except urllib.error.HTTPError as error:
-            with error:
-                self._set_wait(error.headers.get("Retry-After"))
-                raise self._refusal(error.code, error.read(ANSWER_BYTES_MAX)) from error
+            yield
         except (OSError, http.client.HTTPException, ssl.SSLError) as error:
             reason = getattr(error, "reason", None) or error
             rule = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-            raise ServiceUnreachable(url=self.url, rule=str(rule)) from error
+            raise ServiceUnreachable(url=self.url, rule=_line(rule)) from error
 
     def _set_clock(self, date: str | None) -> None:
         try:
             said_at = parsedate_to_datetime(date or "")
-        except ValueError:
+            if said_at.tzinfo is not None:
+                self._ahead = said_at.astimezone(UTC) - SystemClock().now()
+        except (ValueError, OverflowError):  # No date, or one that no calendar has.
             return
-        if said_at.tzinfo is not None:
-            self._ahead = said_at.astimezone(UTC) - SystemClock().now()
 
     def _set_wait(self, seconds: str | None) -> None:
         """Its other form, a date, is none that our service sends."""
@@ -200,16 +208,32 @@ class Service:
         return refusal_of(problem)
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_host = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
+    except ValueError:  # A port, a literal address or a name that is none.
+        return False
+    is_plain = url.isprintable() and " " not in url and parts.path.isascii()
+    return is_host and is_plain and parts.scheme in {"http", "https"} and "@" not in parts.netloc
+
+
 def refusal_of(problem: Mapping[str, Any]) -> ServiceRefused:
     """A problem's JSON as a failure; its code is the problem's."""
-    kind = type("ServiceRefused", (ServiceRefused,), {"code": str(problem.get("code"))})
+    kind = type("ServiceRefused", (ServiceRefused,), {"code": _line(problem.get("code"))})
     status = problem.get("status")
     refused: ServiceRefused = kind(
         status=status if isinstance(status, int) else 0,
-        title=str(problem.get("title", "")),
-        said=str(problem.get("detail", "")),
+        title=_line(problem.get("title", "")),
+        said=_line(problem.get("detail", "")),
     )
     return refused
+
+
+def _line(said: object) -> str:
+    """What a stranger says, as one line that a terminal shows and does not obey."""
+    words = " ".join(str(said).split())
+    return "".join(each if each.isprintable() else "?" for each in words)
 
 
 def _events(lines: http.client.HTTPResponse) -> Iterator[Event]:

@@ -89,6 +89,16 @@ def breaks_off(request: BaseHTTPRequestHandler) -> None:
     request.wfile.write(b"{")
 
 
+def refuses_and_breaks_off(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(503)
+    request.send_header("Transfer-Encoding", "chunked")
+    request.end_headers()
+
+
+def says_nonsense(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"\x1b[31m nonsense\r\n")
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
@@ -103,12 +113,31 @@ def breaks_off(request: BaseHTTPRequestHandler) -> None:
         (says("", 302, Location="http://127.0.0.1:9/"), BadAnswer),
         (hangs_up, ServiceUnreachable),
         (breaks_off, BadAnswer),
+        (refuses_and_breaks_off, ServiceUnreachable),
+        (says_nonsense, ServiceUnreachable),
+        (says("", 302, Location="http://[::1/"), BadAnswer),
+        (says('{"code": "a\\nb", "title": "\\u001b[2J"}', 400), ServiceRefused),
     ],
 )
 def test_whatever_answers_the_failure_has_a_name(answer: Answer, kind: type[Exception]) -> None:
     with served(answer) as service, pytest.raises(kind) as failed:
         fetch_market(service)
-    assert "\n" not in str(failed.value)
+    assert str(failed.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Fri, 31 Dec 9999 23:59:59 -2300",
+        "Fri, 31 Dec 2020 23:59:59 +99999999999999999999",
+        "Fri, 31 Dec 99999999999 23:59:59 GMT",
+        "soon",
+    ],
+)
+def test_a_date_that_no_calendar_has_says_nothing_of_the_clock(date: str) -> None:
+    with served(says("{}", Date=date)) as service:
+        assert service.ask("/") == {}
+        assert service.ahead_s == 0
 
 
 def test_where_nobody_listens_is_said_in_words() -> None:
@@ -117,7 +146,13 @@ def test_where_nobody_listens_is_said_in_words() -> None:
     assert failed.value.detail == "url=http://127.0.0.1:9, rule=Connection refused"
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://x", "http://", "http://a:b@c"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "127.0.0.1:8000", "ftp://x", "http://", "http://a:b@c", "http://[::1", "http://a..b"),
+        *("http://a:b", "http://a:99999", "http://a/\u00fc", "http://a b", f"http://{'a' * 64}"),
+    ],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(BadInput):
         Service(url)
