@@ -139,21 +139,25 @@ def source_of(stated: str, baud: int) -> Source:
         return Stream(name=stated)
     if "://" in stated:
         return _tcp_port(stated)
-    path = Path(stated)
-    if stated.startswith(DEVICES) or (path.exists() and stat.S_ISCHR(path.stat().st_mode)):
+    try:
+        mode = Path(stated).stat().st_mode
+    except (OSError, ValueError):  # Not there, not ours to see, or no path at all.
+        mode = 0
+    if stated.startswith(DEVICES) or stat.S_ISCHR(mode):
         require_library("serial", "pyserial")
         return SerialPort(name=stated, baud=baud)
-    if not path.exists() or path.is_dir():
+    if not mode or stat.S_ISDIR(mode):
         raise BadInput(field=OPTION, rule=f"{stated} is neither a device nor a file")
     return Stream(name=stated)
 
 
 def _tcp_port(stated: str) -> TcpPort:
     rule = "a device, a file, -, or an address like tcp://192.0.2.7:2000"
-    parts = urlsplit(stated)
     try:
+        parts = urlsplit(stated)
         host, port = parts.hostname, parts.port
-    except ValueError as error:  # A port that is none.
+        (host or "").encode("idna")
+    except ValueError as error:  # A port, a literal address or a name that is none.
         raise BadInput(field=OPTION, rule=rule) from error
     if parts.scheme != "tcp" or not host or not port or parts.path not in {"", "/"}:
         raise BadInput(field=OPTION, rule=rule)

@@ -13,12 +13,13 @@ from typing import Final
 import pytest
 
 from api.clock import SystemClock
+from api.errors import BadInput
 from api.gateway import reading, sources
 from api.gateway.errors import MeterLost
 from api.gateway.key_file import MeterKey, ReadingDomain
 from api.gateway.queue_file import ReadingQueue
 from api.gateway.reading import MeterReader
-from api.gateway.sources import Source, Stream, TcpPort
+from api.gateway.sources import Source, Stream, TcpPort, source_of
 from ledger.units import Address, from_unix_s, to_unix_s
 from metering.dsmr import DSMR
 from metering.readings import MeterId
@@ -194,3 +195,15 @@ def test_a_line_that_cannot_be_opened_has_its_reason(queue: ReadingQueue, tmp_pa
     ):
         with pytest.raises(MeterLost), source.open():
             pytest.fail("is open")
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        *("", "\0", "a" * 5_000, "/", "udp://192.0.2.7:1", "tcp://192.0.2.7", "tcp://192.0.2.7:0"),
+        *("tcp://[::1", "tcp://a..b:1", f"tcp://{'a' * 64}:1"),
+    ],
+)
+def test_what_is_no_source_is_refused_before_anything_is_opened(stated: str) -> None:
+    with pytest.raises(BadInput):
+        source_of(stated, 9_600)
