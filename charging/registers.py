@@ -155,7 +155,7 @@ class EnergyTrack:
             stamp = observed.stamp
             if stamp.received_at < self.opened_at or not view.clock.stays_with(stamp):
                 return False
-            if observed.series != view.series:
+            if observed.series not in {None, view.series}:  # As in `_values`.
                 continue
             value = observed.value(view.clock)
             key = order_key(value)
