@@ -1,11 +1,13 @@
 """The gateway's queue: what it has taken it keeps, and each reading ends in one way."""
 
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,32 @@ def test_a_queue_of_another_version_is_left_alone(path: Path) -> None:
     connection.close()
     with pytest.raises(StorageFailed, match="version"):
         ReadingQueue(path)
+
+
+@contextmanager
+def full_disk(bytes_max: int) -> Iterator[None]:
+    """No file grows beyond so much."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_named_and_the_queue_goes_on_when_there_is_room(
+    queue: ReadingQueue, path: Path
+) -> None:
+    def fill() -> None:
+        while queue.add(signed(len(waiting(queue))), now_s=NOW_S):
+            pass
+
+    log_bytes = path.with_name(path.name + "-wal").stat().st_size
+    with full_disk(log_bytes + 20_000), pytest.raises(StorageFailed, match="disk"):
+        fill()
+    kept = len(waiting(queue))
+    assert queue.add(signed(kept), now_s=NOW_S)
+    assert waiting(queue) == list(range(kept + 1))
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
