@@ -22,6 +22,7 @@ from ledger.json_text import NotJson, parse_json
 TIMEOUT_S: Final = 60  # The service sends a sign of life in its event streams more often.
 ANSWER_BYTES_MAX: Final = 2**24
 LINE_BYTES_MAX: Final = 2**20
+SAID_CHARS_MAX: Final = 500
 NOTHING_MORE: Final = 204
 OVERLOADED: Final = frozenset({429, 502, 503, 504})  # It may go well in a moment.
 _SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
@@ -174,7 +175,7 @@ class Service:
         except (OSError, http.client.HTTPException, ssl.SSLError) as error:
             reason = getattr(error, "reason", None) or error
             rule = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-            raise ServiceUnreachable(url=self.url, rule=_line(rule)) from error
+            raise ServiceUnreachable(url=self.url, rule=one_line(rule)) from error
 
     def _set_clock(self, date: str | None) -> None:
         try:
@@ -220,19 +221,19 @@ def _is_address(url: str) -> bool:
 
 def refusal_of(problem: Mapping[str, Any]) -> ServiceRefused:
     """A problem's JSON as a failure; its code is the problem's."""
-    kind = type("ServiceRefused", (ServiceRefused,), {"code": _line(problem.get("code"))})
+    kind = type("ServiceRefused", (ServiceRefused,), {"code": one_line(problem.get("code"))})
     status = problem.get("status")
     refused: ServiceRefused = kind(
         status=status if isinstance(status, int) else 0,
-        title=_line(problem.get("title", "")),
-        said=_line(problem.get("detail", "")),
+        title=one_line(problem.get("title", "")),
+        said=one_line(problem.get("detail", "")),
     )
     return refused
 
 
-def _line(said: object) -> str:
-    """What a stranger says, as one line that a terminal shows and does not obey."""
-    words = " ".join(str(said).split())
+def one_line(said: object) -> str:
+    """What a stranger says, as one line of some length that a terminal shows and does not obey."""
+    words = " ".join(str(said)[:SAID_CHARS_MAX].split())
     return "".join(each if each.isprintable() else "?" for each in words)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from api.clock import SPEED_MAX
-from api.driver.http import BadAnswer, Service
+from api.driver.http import BadAnswer, Service, one_line
 from api.gateway.key_file import ReadingDomain, domain_of
 from ledger.json_fields import BadField, Fields, instant_s, listed, text, whole
 from ledger.units import from_unix_s
@@ -79,5 +79,5 @@ def taken_of(url: str, document: object, count: int) -> Taken:
 def _refused(value: object, path: str, count: int) -> tuple[int, Refused]:
     fields = Fields(value, path)
     return fields.take("index", whole(0, count - 1)), Refused(
-        code=fields.take("code", text), detail=fields.take("detail", text)
+        code=one_line(fields.take("code", text)), detail=one_line(fields.take("detail", text))
     )

@@ -361,3 +361,16 @@ def test_what_makes_readings_useless_is_said(
         drained(sender)
     assert [part in line for line in caplog.messages if part] == ([True] if part else [])
     assert len(caplog.messages) == (1 if part else 0)
+
+
+def test_a_reason_that_no_file_and_no_terminal_takes_is_kept_as_one_line(
+    sender: Sender, queue: ReadingQueue, counter: Counter, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = {"index": 0, "code": "odd\n", "detail": "\x1b[2J\ud800" + "long\n" * 10**6}
+    counter.answers = [(200, {"accepted": 4, "duplicates": 0, "rejected": [said]}, {})]
+    with caplog.at_level(logging.WARNING, "wattledger.gateway"):
+        drained(sender)
+    assert queue.counts() == {State.DONE: 4, State.REFUSED: 1}
+    (line,) = caplog.messages
+    assert line.isprintable()
+    assert len(line) < 1_000
