@@ -136,6 +136,8 @@ def source_of(stated: str, baud: int) -> Source:
         LibraryMissing: serial lines need one that is not installed.
     """
     if stated == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise BadInput(field=OPTION, rule="standard input is closed")
         return Stream(name=stated)
     if "://" in stated:
         return _tcp_port(stated)

@@ -207,3 +207,9 @@ def test_a_line_that_cannot_be_opened_has_its_reason(queue: ReadingQueue, tmp_pa
 def test_what_is_no_source_is_refused_before_anything_is_opened(stated: str) -> None:
     with pytest.raises(BadInput):
         source_of(stated, 9_600)
+
+
+def test_a_standard_input_that_is_closed_is_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(BadInput, match="closed"):
+        source_of("-", 9_600)
