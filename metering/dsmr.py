@@ -28,7 +28,8 @@ _CRC: Final = re.compile(rb"[0-9A-F]{4}\r\n")
 _CRC_BYTES: Final = 6
 _TIME: Final = r"^0-0:1\.0\.0\([^\r\n]*\r\n"
 _TIME_VALUE: Final = re.compile(r"(\d{12})([SW])", re.ASCII)
-# Summer or winter time of the meters' countries, told by the meter itself.
+# Summer or winter time, told by the meter itself: Central European, as nearly all P1 ports have it.
+# One of another zone is hours off, and a gateway's log says that its clock is.
 _ZONES: Final = {"S": timezone(timedelta(hours=2)), "W": timezone(timedelta(hours=1))}
 _EXPONENTS: Final = {"kWh": 3, "Wh": 0}
 

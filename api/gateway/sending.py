@@ -154,9 +154,8 @@ class Sender:
             self._queue.put_off(signed, refused.code, refused.detail, now_s=self._now_s())
         else:
             self._queue.refused(signed, refused.code, refused.detail)
-        if (
-            _place(signed) not in self.sent.refused
-        ):  # It is told of once, however often it is tried.
+        # It is told of once, however often it is tried.
+        if _place(signed) not in self.sent.refused:
             log.warning(
                 "the reading of %s is refused, and %s: %s: %s",
                 *(taken_at, "tried again later" if again else "kept", refused.code, refused.detail),
