@@ -78,7 +78,7 @@ class Event:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """A token is for the service that gave it, and for nobody that it points at."""
 
-    def http_error_302(self, *_: object) -> None:
+    def http_error_302(self, *_: Any, **__: Any) -> None:
         """Follows none, wherever it points: the redirect becomes the failure that it is here."""
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
