@@ -16,6 +16,9 @@ from ledger.units import Address, Hash32
 T = TypeVar("T")
 TRIES = 3
 PAUSE_S = 0.1  # Before the second try; four times as long before each further one.
+WAITS = 3  # So often a node that asks us to wait (RFC 6585, section 4) is waited for,
+WAIT_S_MAX = 60  # so long each time at most.
+TOO_MANY = 429
 _RULE_CHARS_MAX = 200
 
 
@@ -51,22 +54,27 @@ class Endpoint:
         self._session.close()
 
     def read(self, method: str, params: Sequence[object], parse: Callable[[Any], T]) -> T:
-        """An answer to a question that may be asked again.
+        """An answer to a question that may be asked again; a node that asks for it is waited for.
 
         Raises:
             RpcError: the node refuses.
             ChainUnavailable: nobody answers, or not what was asked.
         """
-        pause_s = PAUSE_S
-        for tries_left in reversed(range(TRIES)):
+        pause_s, tries, waits = PAUSE_S, 0, 0
+        while True:
             try:
                 return self.write(method, params, parse)
-            except ChainUnavailable:
-                if not tries_left:
+            except ChainUnavailable as problem:
+                wait_s = _asked_to_wait_s(problem.__cause__)
+                if wait_s is not None and waits < WAITS:
+                    waits += 1
+                    time.sleep(wait_s)
+                    continue
+                tries += 1
+                if tries == TRIES:
                     raise
             time.sleep(pause_s)
             pause_s *= 4
-        raise AssertionError  # The last try returned or raised.
 
     def write(self, method: str, params: Sequence[object], parse: Callable[[Any], T]) -> T:
         """An answer to a request that is made exactly once. Raises as `read`."""
@@ -133,6 +141,15 @@ def _refusal(method: str, error: Any) -> RpcError | ChainUnavailable:
         message=str(message)[:_RULE_CHARS_MAX],
         data=revert_data,
     )
+
+
+def _asked_to_wait_s(error: BaseException | None) -> int | None:
+    """How long a node that was asked too often wants us to wait; None: it was not that."""
+    response = getattr(error, "response", None)
+    if response is None or response.status_code != TOO_MANY:
+        return None
+    stated = str(response.headers.get("Retry-After", ""))
+    return min(int(stated), WAIT_S_MAX) if stated.isdecimal() else 1
 
 
 def _reason(error: BaseException) -> str:

@@ -112,6 +112,41 @@ def refuse(number: int, message: str, *data: Any) -> Answer:
     return answer
 
 
+def busy(handler: BaseHTTPRequestHandler) -> None:
+    """As of a node that was asked too often."""
+    body = b"too many"
+    handler.send_response(429)
+    handler.send_header("Retry-After", "1")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def test_a_node_that_asks_to_be_asked_later_is_waited_for(node: Node) -> None:
+    with closing(RpcChain.connect(node.url)) as chain:
+        node.answers["eth_getCode"] = lambda _: "0x60"
+
+        def busy_twice(handler: BaseHTTPRequestHandler) -> None:
+            if node.asked["eth_getCode"] == 2:
+                node.raw = None
+            busy(handler)
+
+        node.raw, began_s = busy_twice, time.monotonic()
+        assert chain.code(CONTRACT) == b"\x60"
+        assert time.monotonic() - began_s >= 2
+        assert node.asked["eth_getCode"] == 3
+
+
+def test_a_node_is_not_waited_for_without_end(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(RpcChain.connect(node.url)) as chain:
+        waited: list[float] = []
+        monkeypatch.setattr(jsonrpc.time, "sleep", waited.append)
+        node.raw = busy
+        with pytest.raises(ChainUnavailable, match="HTTP 429"):
+            chain.code(CONTRACT)
+        assert waited == [1] * jsonrpc.WAITS + [0.1, 0.4]
+
+
 def test_nobody_there_is_unavailable() -> None:
     with pytest.raises(ChainUnavailable) as caught:
         RpcChain.connect(url_of(free_port()))
