@@ -370,4 +370,3 @@ NoteRefused = Annotated[Callable[[int], None], Depends(RefusedReadings())]
 SIGN_IN_RATE = Rate("sign_ins_per_minute")
 ORDER_RATE = Rate("orders_per_minute")
 FAUCET_RATE = Rate("faucet_per_minute")
-RPC_RATE = Rate("rpc_per_minute")

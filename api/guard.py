@@ -31,6 +31,7 @@ SECURITY_HEADERS: Final = {
 }
 HSTS: Final = "max-age=31536000"
 READINGS: Final = "/v1/readings"
+RPC: Final = "/rpc"
 FILES: Final = "/static/"
 STREAMS: Final = "/events"  # Ends the path of each stream of events.
 BODY: Final = BodyLimit()
@@ -56,7 +57,7 @@ class HttpLimits:
     sign_ins_per_minute: int = 60  # From one network address.
     orders_per_minute: int = 60  # From one network address.
     faucet_per_minute: int = 20  # From one network address.
-    rpc_per_minute: int = 600  # From one network address.
+    rpc_per_minute: int = 6_000  # From one network address: an audit asks for each block.
 
     def body_of(self, path: str) -> BodyLimit:
         """The limit for the bodies of a path."""
@@ -66,6 +67,8 @@ class HttpLimits:
         """What requests for a path are counted as, and how many are too many."""
         if path == READINGS:
             return "readings", self.readings_requests_per_minute
+        if path == RPC:
+            return "rpc", self.rpc_per_minute
         if path.startswith(FILES):
             return "files", self.files_per_minute
         return "requests", self.requests_per_minute

@@ -4,7 +4,7 @@ import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import ANYONE, RPC_RATE, ServiceDep
+from api.deps import ANYONE, ServiceDep
 from api.errors import NotFound
 from api.openapi import example, failures, merged
 from ledger.chain.embedded import EmbeddedChain
@@ -17,7 +17,7 @@ ANSWER = {"jsonrpc": "2.0", "id": 1, "result": "0x2a"}
 
 @router.post(
     "/rpc",
-    dependencies=[Depends(ANYONE), Depends(RPC_RATE)],
+    dependencies=[Depends(ANYONE)],
     response_class=Response,
     responses=merged({200: {"description": "JSON-RPC", **example(ANSWER)}}, failures(NotFound)),
     openapi_extra={
