@@ -22,7 +22,7 @@ CLIENT: Final = "wattledger-embedded"
 GAS_MAX: Final = 8_000_000  # Of a call or transaction from outside; some three seconds of py-evm.
 MARGIN: Final = 105  # Per cent of the gas used: calls within calls keep a 64th back (EIP-150).
 BATCH_MAX: Final = 50
-AHEAD_S_MAX: Final = 120
+AHEAD_S_MAX: Final = 30
 NAME_CHARS_SHOWN: Final = 40
 
 _PARSE_ERROR, _INVALID_REQUEST, _NO_METHOD, _BAD_PARAMS, _INTERNAL = (
