@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from api.clock import SystemClock
@@ -23,9 +24,12 @@ WAIT_S_MAX: Final = 3_600  # Whatever a service asks for.
 DAY_S: Final = 86_400
 IDLE_S: Final = 60  # So often what was put off is looked at.
 APART_S: Final = 30  # Clocks that are further apart are told of.
+AHEAD_MAX: Final = timedelta(
+    minutes=10
+)  # Of a reading's time before the service's clock, which may yet come.
 SHOWN: Final = 1_000  # Refusals that are remembered for the summary.
-# What may be accepted later: the meter is not registered yet, a clock was ahead of the service's.
-HEALS: Final = frozenset({UNKNOWN, "meter_not_valid_at", "time_in_future"})
+HEALS: Final = frozenset({UNKNOWN, "meter_not_valid_at"})  # The meter may be registered later.
+EARLY: Final = "time_in_future"
 Place = tuple[bytes, int]  # A meter and an instant.
 log = logging.getLogger("wattledger.gateway")
 
@@ -148,7 +152,7 @@ class Sender:
             self._tidied_s = now_s
 
     def _refused(self, signed: SignedReading, refused: Refused) -> None:
-        again = refused.code in HEALS
+        again = refused.code in HEALS or (refused.code == EARLY and not self._is_wrong(signed))
         taken_at = to_rfc3339(signed.reading.taken_at)
         if again:
             self._queue.put_off(signed, refused.code, refused.detail, now_s=self._now_s())
@@ -163,6 +167,10 @@ class Sender:
         if len(self.sent.refused) < SHOWN:
             facts = {"taken_at": taken_at, "code": refused.code, "detail": refused.detail}
             self.sent.refused[_place(signed)] = facts | {"again": again}
+
+    def _is_wrong(self, signed: SignedReading) -> bool:
+        """Whether a time is not early but wrong: later it would be believed all the same."""
+        return signed.reading.taken_at - self._service.now_at() > AHEAD_MAX
 
     def _look_at_clocks(self) -> None:
         """Tells of a clock that is wrong, and once more when it changes."""

@@ -163,6 +163,19 @@ def test_each_reading_ends_as_its_own_answer_says(
     assert queue.next_batch(later_s, 9) == [signed(1), signed(3)]
 
 
+def test_a_time_that_is_early_comes_and_one_that_is_wrong_does_not(
+    url: str, tmp_path: Path, counter: Counter
+) -> None:
+    now_s = to_unix_s(SystemClock().now())
+    signed_from_s = to_unix_s(signed(0).reading.taken_at)
+    counter.answers = [taken(0, 0, (0, "time_in_future"), (1, "time_in_future"))]
+    with ReadingQueue(tmp_path / "ahead.sqlite") as queue:
+        for ahead_s in (60, 3_600):  # The other one is of a meter that is set to another zone.
+            queue.add(signed(now_s + ahead_s - signed_from_s), now_s=now_s)
+        drained(Sender(Service(url), queue, every_s=900))
+        assert queue.counts() == {State.WAITING: 1, State.REFUSED: 1}
+
+
 def test_a_reading_that_was_refused_and_is_accepted_later_is_not_told_as_refused(
     sender: Sender, queue: ReadingQueue, counter: Counter
 ) -> None:
