@@ -5,10 +5,10 @@ from pathlib import Path
 
 from api.cli.context import Options, Outcome, data_path
 from api.cli.progress import bars
-from api.config import CommunityConfig, read_config
-from api.datadir import DataDir
+from api.config import read_config
 from api.errors import BadInput
-from api.jobs.community import open_community
+from api.jobs.checkup.chain import delegate_call, hosts_without_delegate
+from api.jobs.community import Community, open_community
 from api.jobs.create import create_community
 from api.jobs.intake import import_readings
 from api.jobs.settle import SettlementLoop
@@ -28,35 +28,39 @@ def run_init(options: Options, config_file: Path) -> Outcome:
             path, config, progress=progress, password_file=options.password_file
         )
     try:
-        contracts = community.contracts
+        contracts, warnings = community.contracts, _warnings(community)
         document = {
             "name": config.name,
             "chain_id": config.chain.chain_id,
             "market": checksum_address(contracts.market),
             "registry": checksum_address(contracts.registry),
             "token": checksum_address(contracts.token),
+            "escrow": checksum_address(contracts.escrow),
             "accounts": len(config.accounts),
             "meters": {
                 each.label or "": "0x" + each.meter_id.hex() for each in community.readings.meters()
             },
             "data_dir": str(path),
-            "warnings": _warnings(config, path),
+            "warnings": warnings,
         }
     finally:
         community.close()
     counts = f"{_count(len(config.accounts), 'member')}, {_count(len(config.meters), 'meter')}"
     lines = [f"{config.name}: {counts}."]
-    lines += [f"{name:<9} {document[name]}" for name in ("market", "registry", "token")]
+    lines += [f"{name:<9} {document[name]}" for name in ("market", "registry", "token", "escrow")]
     lines.append(f"next      wattledger import FILE --format registers-csv --data-dir {path}")
-    lines += [f"warning   {warning}" for warning in _warnings(config, path)]
+    lines += [f"warning   {warning}" for warning in warnings]
     return Outcome(document=document, text="\n".join(lines))
 
 
-def _warnings(config: CommunityConfig, path: Path) -> list[str]:
+def _warnings(community: Community) -> list[str]:
     warnings = []
-    if config.market.period_windows == 1:
+    if community.config.market.period_windows == 1:
         warnings.append("with periods of one window the chain betrays the load of each window")
-    password = DataDir(path).password_path
+    if hosts := ", ".join(hosts_without_delegate(community)):
+        call = delegate_call(community)
+        warnings.append(f"nobody can charge at the chargers of {hosts} before it sends {call}")
+    password = community.directory.password_path
     if password.exists():
         warnings.append(
             f"the keystore's password lies beside it, in {password}: move it to where only the "

@@ -1,9 +1,13 @@
 """`init`, `import` and `settle` on the command line: what they print and how they end."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from api.jobs.community import CHARGING, open_community
+from ledger.chain.wallet import new_wallet
+from ledger.keccak import checksum_address
 from tests.e2e.command_line import Cli, Ran
 from tests.e2e.registers import HEADER, home, line, write
 
@@ -50,6 +54,31 @@ def test_init_says_what_it_made_and_what_comes_next(cli: Cli, tmp_path: Path) ->
     assert ran.out.startswith("Ahornweg: 2 members, 2 meters.")
     assert "wattledger import" in ran.out
     assert "warning" not in ran.out
+
+
+def test_a_host_with_a_key_of_its_own_is_told_what_to_send(cli: Cli, tmp_path: Path) -> None:
+    host = new_wallet()
+    street = STREET.format(supplier=50_000_000, windows=24, dispute_s=900)
+    owner = f'{{name = "h", address = "0x{host.address.hex()}"}}'
+    street = street.replace("accounts = [", f"accounts = [{owner}, ")
+    street = street.replace(
+        "[market]",
+        'chargers = [{id = "CP1", host = 2, power_w = 11_000, tariff '
+        "= {energy_per_kwh = 390_000}}]\n[market]\ndebit_max_wh = 1_000_000",
+    )
+    (tmp_path / "street.toml").write_text(street)
+    ran = cli(
+        "init", "--config", tmp_path / "street.toml", "--data-dir", tmp_path / "data", "--json"
+    )
+    assert ran.code == 0, ran.err
+    (warning,) = ran.document["warnings"]
+    assert "account 2" in warning
+    assert f"to the escrow {ran.document['escrow']}" in warning
+    called = re.search(r"setDelegate\((0x[0-9a-fA-F]{40}), true\)", warning)
+    assert called is not None
+    with open_community(tmp_path / "data") as community:
+        service = community.keys.wallet(CHARGING).address
+        assert called[1] == checksum_address(service)
 
 
 def test_periods_of_one_window_come_with_a_warning_of_what_they_betray(

@@ -87,17 +87,17 @@ def check_roles(community: Community) -> Iterator[Check]:
             yield problem("roles", detail, advice)
         else:  # Others may well hold these.
             yield warning("roles", detail, f"what the {role} has to sign is signed elsewhere")
-    missing = list(_without_delegate(community)) if contracts.has_escrow else []
+    missing = list(hosts_without_delegate(community)) if contracts.has_escrow else []
     if missing:
         hosts = ", ".join(missing)
         detail = f"hosts that do not let this service open charges: {hosts}"
-        service = checksum_address(keys.wallet(CHARGING).address)
-        yield problem("roles", detail, f"each host sends setDelegate({service}, true)")
+        yield problem("roles", detail, f"each host sends {delegate_call(community)}")
     if not wrong and not missing:
         yield fine("roles", "the contracts know the keys of this directory")
 
 
-def _without_delegate(community: Community) -> Iterator[str]:
+def hosts_without_delegate(community: Community) -> Iterator[str]:
+    """Hosts at whose chargers nobody can charge, because they do not let this service open it."""
     reader = EscrowReader(community.chain, community.contracts.escrow)
     sections = dict(accounts_of(community.config))
     service = community.keys.wallet(CHARGING).address
@@ -105,6 +105,13 @@ def _without_delegate(community: Community) -> Iterator[str]:
         host = address_of(community, account, sections[account])
         if not reader.is_delegate(host, service):
             yield f"account {account}"
+
+
+def delegate_call(community: Community) -> str:
+    """What such a host sends, and where to."""
+    service = checksum_address(community.keys.wallet(CHARGING).address)
+    escrow = checksum_address(community.contracts.escrow)
+    return f"setDelegate({service}, true) to the escrow {escrow}"
 
 
 def check_gas(community: Community) -> Iterator[Check]:
