@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
             unfinished = shared / f"{name}-unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)  # Of a worker that failed.
             make(unfinished)
             unfinished.rename(made)
     return made
