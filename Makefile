@@ -14,10 +14,10 @@ serve: $(VENV)/.run
 	@[ -e "$${WATTLEDGER_DATA_DIR:-wattledger-data}/complete" ] || $(BIN)/wattledger demo
 	$(BIN)/wattledger serve --replay $(ARGS)
 
-# Many tests wait for real time to pass: one worker more than there are cores. Neighbours stay
+# Many tests wait for real time to pass: two workers more than there are cores. Neighbours stay
 # together, because they share a community or a browser.
 test: $(VENV)/.dev node
-	$(BIN)/python -m pytest -n $$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 1)) \
+	$(BIN)/python -m pytest -n $$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 2)) \
 		--dist worksteal $(ARGS)
 
 check: $(VENV)/.dev node
