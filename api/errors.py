@@ -79,6 +79,14 @@ class BadInput(LedgerError):
 
 
 @dataclass(eq=False, kw_only=True)
+class WrongUsage(LedgerError):
+    """A command line that means nothing; nothing was begun."""
+
+    code: ClassVar[str] = "usage"
+    rule: str
+
+
+@dataclass(eq=False, kw_only=True)
 class NoMarket(LedgerError):
     """The chain has no market where one should be: another chain answers, or it lost its state."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.arguments import invoke, usage_rule, wants_json
 from api.cli.charger import simulate_charger
 from api.cli.context import (
     DataDirOption,
@@ -16,11 +17,13 @@ from api.cli.context import (
     PasswordFileOption,
     finish,
     options_of,
+    require_command,
 )
 from api.cli.driver import charge
 from api.cli.gateway import gateway
 from api.cli.keyring import keys_app
 from api.cli.operation import backup, doctor, forget, restore
+from api.errors import WrongUsage
 from api.logs import LogFormat
 
 INTERRUPTED = 130  # What typer gives back when Ctrl-C ended a command.
@@ -29,8 +32,7 @@ REPLAY_SPEED = 60  # An hour, which is a window of the demo, lasts a minute.
 
 app = typer.Typer(
     name="wattledger",
-    help="Settles a neighbourhood's electricity on an EVM chain: exact, checkable, correctable.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -45,8 +47,10 @@ def main(
 ) -> None:
     """Settles a neighbourhood's electricity on an EVM chain: exact, checkable, correctable.
 
-    Start with `wattledger demo`.
+    Start with `wattledger demo`. Options may stand before or after the command. Each has a
+    variable, in the environment or a file .env: --tls-key is WATTLEDGER_TLS_KEY.
     """
+    require_command(context, "wattledger")
     context.obj = Options(data_dir=data_dir, as_json=as_json, password_file=password_file)
 
 
@@ -356,30 +360,32 @@ def run(arguments: list[str] | None = None) -> int:
     """Runs one command and gives its exit code; failures are one line on standard error."""
     from ledger.errors import LedgerError  # noqa: PLC0415
 
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        outcome = app(arguments, standalone_mode=False)
+        outcome = invoke(app, words)
+    except WrongUsage as wrong:
+        return _fail("usage", wrong.rule, words, exit_code=2)
     except LedgerError as error:
-        return _fail(error.code, error.detail, arguments)
+        return _fail(error.code, error.detail, words)
     except typer.Exit as leave:
         outcome = leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
         outcome = INTERRUPTED
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Wrong usage.
-            return _fail("usage", error.format_message(), arguments, exit_code=2)
+            return _fail("usage", usage_rule(error), words, exit_code=2)
         if DEBUG_VARIABLE in os.environ:
             raise
         detail = f"{type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 to see where)"
-        return _fail("internal_error", detail, arguments)
+        return _fail("internal_error", detail, words)
     if outcome == INTERRUPTED:
-        return _fail("interrupted", "nothing is lost: run the same command again", arguments)
+        return _fail("interrupted", "nothing is lost: run the same command again", words)
     return outcome if isinstance(outcome, int) else 0
 
 
-def _fail(code: str, detail: str, arguments: list[str] | None, *, exit_code: int = 1) -> int:
-    words = sys.argv[1:] if arguments is None else arguments
+def _fail(code: str, detail: str, words: list[str], *, exit_code: int = 1) -> int:
     line = " ".join(detail.split())
-    if "--json" in words:
+    if wants_json(words):
         print(json.dumps({"error": {"code": code, "detail": line}}))
     print(f"wattledger: {code}: {line}", file=sys.stderr)
     return exit_code

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from api.errors import WrongUsage
 
 DATA_DIR_DEFAULT = Path("wattledger-data")
 DATA_DIR_VARIABLE = "WATTLEDGER_DATA_DIR"
@@ -64,6 +67,14 @@ def options_of(
         as_json=as_json or before.as_json,
         password_file=password_file or before.password_file,
     )
+
+
+def require_command(context: typer.Context, called: str) -> None:
+    """Says which commands there are, where none was named."""
+    group = context.command
+    if context.invoked_subcommand is None and isinstance(group, TyperGroup):
+        known = ", ".join(group.commands)
+        raise WrongUsage(rule=f"say which command: {known}; `{called} --help` explains them")
 
 
 def data_path(options: Options) -> Path:

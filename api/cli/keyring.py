@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import DataDirOption, JsonOption, PasswordFileOption, finish, options_of
+from api.cli.context import (
+    DataDirOption,
+    JsonOption,
+    PasswordFileOption,
+    finish,
+    options_of,
+    require_command,
+)
 
 RoleOption = Annotated[
     str, typer.Option(help="Name of the key, as `keys list` shows it: operator, account:2, ….")
@@ -18,8 +25,14 @@ KeyPasswordOption = Annotated[
 keys_app = typer.Typer(
     name="keys",
     help="See and move the keys of a data directory. No command prints one.",
-    no_args_is_help=True,
+    invoke_without_command=True,
 )
+
+
+@keys_app.callback()
+def keys(context: typer.Context) -> None:
+    """See and move the keys of a data directory. No command prints one."""
+    require_command(context, "wattledger keys")
 
 
 @keys_app.command("list")

@@ -73,14 +73,85 @@ def test_a_setting_that_is_none_is_named_in_one_line(
         ["verify"],
         ["verify", "a", "b"],
         ["--what", "demo"],
+        ["--days", "x", "demo"],
+        ["--days", "demo"],
+        ["--port", "1", "demo"],
+        ["--days", "1", "fly"],
+        ["keys"],
         [],
     ],
 )
 def test_wrong_usage_ends_with_two_and_prints_no_result(words: list[str], cli: Cli) -> None:
     ran = cli(*words)
-    assert ran.code == 2
-    assert ran.err or not words
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.removeprefix("wattledger: usage: ").strip()
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_without_a_command_one_is_told_which_there_are(cli: Cli) -> None:
+    assert all(f" {command}," in cli().err for command in COMMANDS)
+    assert "change-password" in cli("keys").err
+
+
+def test_every_option_counts_before_the_command_too(demo_home: Path, cli: Cli) -> None:
+    words = ("--period", "2016-06-01T00:00:00Z", "--out", "statement", "--data-dir", demo_home)
+    ran = cli(*words, "--json", "statement", 3)
+    assert ran.document == {"files": ["statement/3-20160601T000000Z.json"]}
+
+
+def test_every_option_may_come_from_a_variable_or_a_file(
+    demo_home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(".env").write_text(f"WATTLEDGER_DATA_DIR={demo_home}\nWATTLEDGER_OUT=a\n")
+    monkeypatch.setenv("WATTLEDGER_JSON", "yes")
+    monkeypatch.setenv("WATTLEDGER_PERIOD", "2016-06-01T00:00:00Z")
+    assert cli("statement", 3).document == {"files": ["a/3-20160601T000000Z.json"]}
+    monkeypatch.setenv("WATTLEDGER_OUT", "b")
+    assert cli("statement", 3).document == {"files": ["b/3-20160601T000000Z.json"]}
+    ran = cli("statement", 3, "--out", "c", "--period", "2016-06-02T00:00:00Z")
+    assert ran.document == {"files": ["c/3-20160602T000000Z.json"]}
+    monkeypatch.setenv("WATTLEDGER_DATA_DIR", "nowhere")
+    assert cli("statement", 3).document["error"]["code"] == "no_community"
+    monkeypatch.setenv("WATTLEDGER_JSON", "0")
+    assert cli("statement", 3).out == ""
+
+
+def test_what_a_command_needs_may_come_from_a_variable(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATTLEDGER_FORMAT", "registers-csv")
+    assert "no_community" in cli("import", "file.csv").err
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "value"),
+    [
+        ("serve", "WATTLEDGER_PORT", "99999"),
+        ("serve", "WATTLEDGER_PORT", "x"),
+        ("serve", "WATTLEDGER_REPLAY", "perhaps"),
+        ("serve", "WATTLEDGER_LOG_FORMAT", "xml"),
+        ("demo", "WATTLEDGER_DAYS", "0"),
+        ("settle", "WATTLEDGER_JSON", "perhaps"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_wrong_usage_and_named(
+    command: str, variable: str, value: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(".env").write_text(f"{variable}={value}\n")
+    by_file = cli(command)
+    Path(".env").unlink()
+    monkeypatch.setenv(variable, value)
+    ran = cli(command)
+    assert ran == by_file
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.startswith(f"wattledger: usage: Invalid value for {variable}: ")
+    assert cli(command, "--help").code == 0
+
+
+def test_a_settings_file_that_is_no_text_is_one_line(cli: Cli) -> None:
+    Path(".env").write_bytes(b"WATTLEDGER_DAYS=\xff\n")
+    ran = cli("demo", "--json")
+    assert (ran.code, ran.document["error"]["code"], ran.err.count("\n")) == (2, "usage", 1)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
