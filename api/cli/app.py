@@ -23,6 +23,7 @@ from api.cli.driver import charge
 from api.cli.gateway import gateway
 from api.cli.keyring import keys_app
 from api.cli.operation import backup, doctor, forget, restore
+from api.cli.values import instant_s
 from api.errors import WrongUsage
 from api.logs import LogFormat
 
@@ -230,7 +231,12 @@ def import_file(
 def settle(
     context: typer.Context,
     until: Annotated[
-        str | None, typer.Option(help="Close what is due by this time, e.g. 2016-06-08T00:00:00Z.")
+        int | None,
+        typer.Option(
+            parser=instant_s,
+            metavar="TIME",
+            help="Close what is due by this time, e.g. 2016-06-08T00:00:00Z.",
+        ),
     ] = None,
     data_dir: DataDirOption = None,
     password_file: PasswordFileOption = None,
@@ -274,7 +280,10 @@ def clear(
 def statement(
     context: typer.Context,
     account: Annotated[int, typer.Argument(min=0, help="Account number.")],
-    period: Annotated[str | None, typer.Option(help="Start of one period; default: all.")] = None,
+    period: Annotated[
+        int | None,
+        typer.Option(parser=instant_s, metavar="TIME", help="Start of one period; default: all."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the files.")] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,

@@ -1,6 +1,5 @@
 """`wattledger charge`: a driver's whole way, from the price to a receipt that was checked."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ import typer
 from api.cli.charge_trip import Trip
 from api.cli.charge_words import chargers_text, offer_text
 from api.cli.context import Options, Outcome, data_path
-from api.cli.money import micro_of, wh_of
 from api.driver.answers import ChargePoint, Connector, Market
 from api.driver.desk import DriverDesk, fetch_charge_point, fetch_charge_points, fetch_market
 from api.driver.following import Wishes
@@ -26,7 +24,6 @@ from charging.tariffs import cost_micro_down
 from ledger.chain.protocol import Chain
 from ledger.chain.wallet import Wallet, load_keystore
 
-_SESSION = re.compile(r"0x([0-9a-fA-F]{64})", re.ASCII)
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3_600
 
@@ -39,23 +36,23 @@ class ChargeOptions:
     rpc: str | None
     charger: str | None
     connector: int
-    deposit: str | None
+    deposit_micro: int | None
     wallet: Path | None
     demo_wallet: str | None
-    kwh: str | None
+    energy_wh: int | None
     minutes: int | None
-    top_up: str | None
+    top_up_micro: int | None
     receipt: Path | None
-    session: str | None
+    session: SessionId | None
     follow: bool
     yes: bool
 
     def wishes(self) -> Wishes:
-        """What is to be done during the charge; raises BadInput."""
+        """What is to be done during the charge."""
         return Wishes(
-            energy_wh=None if self.kwh is None else wh_of("--kwh", self.kwh),
+            energy_wh=self.energy_wh,
             charge_s=None if self.minutes is None else SECONDS_PER_MINUTE * self.minutes,
-            top_up_micro=None if self.top_up is None else micro_of("--top-up", self.top_up),
+            top_up_micro=self.top_up_micro,
         )
 
 
@@ -97,10 +94,10 @@ def run_charge(options: Options, wanted: ChargeOptions) -> Outcome:
         raise BadInput(field="--wallet", rule="say either --wallet FILE or --demo-wallet NAME")
     if wanted.session is not None:
         return _take_up(options, wanted, wishes, wanted.session)
-    if wanted.charger is None or wanted.deposit is None:
+    if wanted.charger is None or wanted.deposit_micro is None:
         missing = "--charger" if wanted.charger is None else "--deposit"
         raise BadInput(field=missing, rule="is needed; --list shows chargers and their prices")
-    deposit_micro = micro_of("--deposit", wanted.deposit)
+    deposit_micro = wanted.deposit_micro
     service = Service(wanted.url)
     market = fetch_market(service)
     point = fetch_charge_point(service, wanted.charger)
@@ -120,12 +117,10 @@ def run_charge(options: Options, wanted: ChargeOptions) -> Outcome:
         return trip.charge(order, permit, follow=wanted.follow)
 
 
-def _take_up(options: Options, wanted: ChargeOptions, wishes: Wishes, session: str) -> Outcome:
+def _take_up(
+    options: Options, wanted: ChargeOptions, wishes: Wishes, session_id: SessionId
+) -> Outcome:
     """Follows a session that was placed before."""
-    found = _SESSION.fullmatch(session)
-    if found is None:
-        raise BadInput(field="--session", rule="0x and 64 hexadecimal digits")
-    session_id = SessionId(bytes.fromhex(found[1]))
     service = Service(wanted.url)
     market = fetch_market(service)
     with _trip(options, wanted, service, market, wishes, needed_micro=0) as trip:

@@ -25,7 +25,7 @@ def simulate_charger(
     connectors: Annotated[int, typer.Option(help="How many it has.")] = 1,
     power_w: Annotated[int, typer.Option(help="The most that each gives, in W.")] = 11_000,
     interval_s: Annotated[int, typer.Option(help="Seconds between meter values.")] = 30,
-    battery_wh: Annotated[int, typer.Option(help="What each car takes, in Wh.")] = 40_000,
+    battery_wh: Annotated[int, typer.Option(min=1, help="What each car takes, in Wh.")] = 40_000,
     ocmf: Annotated[bool, typer.Option("--ocmf", help="Sign the values, with a new key.")] = False,
     ocmf_key: Annotated[
         Path | None,

@@ -1,6 +1,5 @@
 """`wattledger init`, `import`, `settle` and `statement`."""
 
-from datetime import datetime
 from pathlib import Path
 
 from api.cli.context import Options, Outcome, data_path
@@ -14,7 +13,7 @@ from api.jobs.intake import import_readings
 from api.jobs.settle import SettlementLoop
 from api.jobs.statements import statements_of_account, write_statement
 from ledger.keccak import checksum_address
-from ledger.units import from_unix_s, to_rfc3339, to_unix_s
+from ledger.units import from_unix_s, to_rfc3339
 
 REJECTED_SHOWN = 20
 
@@ -86,9 +85,8 @@ def run_import(options: Options, file: Path, format_name: str, meter: str | None
     return Outcome(document=report.to_json(), text="\n".join(lines), passed=not report.rejected)
 
 
-def run_settle(options: Options, until: str | None) -> Outcome:
+def run_settle(options: Options, until_s: int | None) -> Outcome:
     """Settles what is due; not passed if an alarm holds something back."""
-    until_s = None if until is None else _instant_s("--until", until)
     settled = []
     with open_community(data_path(options), password_file=options.password_file) as community:
         loop = SettlementLoop(community, until_s=until_s)
@@ -115,9 +113,10 @@ def run_settle(options: Options, until: str | None) -> Outcome:
     return Outcome(document=document, text=text, passed=alarm is None)
 
 
-def run_statement(options: Options, account: int, period: str | None, out: Path | None) -> Outcome:
+def run_statement(
+    options: Options, account: int, period_start_s: int | None, out: Path | None
+) -> Outcome:
     """Writes statement files of one account."""
-    period_start_s = None if period is None else _instant_s("--period", period)
     with open_community(data_path(options), read_only=True) as community:
         count = community.refresh().account_count
         if account >= count:
@@ -139,13 +138,3 @@ def run_statement(options: Options, account: int, period: str | None, out: Path 
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _instant_s(field: str, text: str) -> int:
-    try:
-        instant_at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(field=field, rule=f"{text!r} is not a time") from error
-    if instant_at.tzinfo is None:
-        raise BadInput(field=field, rule="a time has an offset or Z, as 2016-06-08T00:00:00Z")
-    return to_unix_s(instant_at)

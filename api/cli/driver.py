@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.cli.context import DataDirOption, JsonOption, finish, options_of
+from api.cli.values import amount_micro, energy_wh, session_id
 
 
 def charge(
@@ -15,8 +16,12 @@ def charge(
     ] = None,
     connector: Annotated[int, typer.Option(min=1, help="Which of its connectors.")] = 1,
     deposit: Annotated[
-        str | None,
-        typer.Option(help="What you put down, in tokens, as 20.00; the rest comes back."),
+        int | None,
+        typer.Option(
+            parser=amount_micro,
+            metavar="AMOUNT",
+            help="What you put down, in tokens, as 20.00; the rest comes back.",
+        ),
     ] = None,
     wallet: Annotated[
         Path | None,
@@ -36,16 +41,27 @@ def charge(
     rpc: Annotated[
         str | None, typer.Option(help="JSON-RPC endpoint of the chain; default: the service's.")
     ] = None,
-    kwh: Annotated[str | None, typer.Option(help="Stop after so many kWh.")] = None,
+    kwh: Annotated[
+        int | None,
+        typer.Option(parser=energy_wh, metavar="KWH", help="Stop after so many kWh."),
+    ] = None,
     minutes: Annotated[int | None, typer.Option(min=1, help="Stop after so many minutes.")] = None,
     top_up: Annotated[
-        str | None,
-        typer.Option(help="Add so much, once, when the deposit is nearly used."),
+        int | None,
+        typer.Option(
+            parser=amount_micro,
+            metavar="AMOUNT",
+            help="Add so much, once, when the deposit is nearly used.",
+        ),
     ] = None,
     receipt: Annotated[Path | None, typer.Option(help="Write the receipt to this file.")] = None,
     session: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Follow this session of yours instead of a new one."),
+        bytes | None,
+        typer.Option(
+            parser=session_id,
+            metavar="ID",
+            help="Follow this session of yours instead of a new one.",
+        ),
     ] = None,
     no_follow: Annotated[
         bool, typer.Option("--no-follow", help="Put the deposit down, and leave.")
@@ -72,6 +88,7 @@ def charge(
         wattledger charge --charger CP1 --deposit 20.00 --demo-wallet anna --kwh 5 --yes
     """
     from api.cli.charge import ChargeOptions, run_charge, run_list  # noqa: PLC0415
+    from charging.orders import SessionId  # noqa: PLC0415
 
     options = options_of(context, data_dir, as_json)
     if list_chargers:
@@ -82,14 +99,14 @@ def charge(
         rpc=rpc,
         charger=charger,
         connector=connector,
-        deposit=deposit,
+        deposit_micro=deposit,
         wallet=wallet,
         demo_wallet=demo_wallet,
-        kwh=kwh,
+        energy_wh=kwh,
         minutes=minutes,
-        top_up=top_up,
+        top_up_micro=top_up,
         receipt=receipt,
-        session=session,
+        session=None if session is None else SessionId(session),
         follow=not no_follow,
         yes=yes,
     )

@@ -1,6 +1,5 @@
 """`wattledger forget`: erases what tells who somebody is, and how they live."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -20,10 +19,10 @@ from api.jobs.forgetting.forget import (
     forget_older,
 )
 from api.jobs.opening import clock_of, database_failures_named, open_chain, open_database
+from ledger.keccak import checksum_address
 from ledger.store import leave_no_trace, overwrite_erased
 from ledger.units import AccountId, Address
 
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 Erase = Callable[[Community], Forgotten]
 
 
@@ -33,7 +32,7 @@ class Whom:
 
     account: int | None = None
     application: int | None = None
-    driver: str | None = None
+    driver: Address | None = None
     older_than_days: int | None = None
     is_expired: bool = False  # As the community's configuration says.
 
@@ -71,8 +70,8 @@ def _wish(whom: Whom, retention_days: int) -> tuple[Erase, str]:
         number = whom.application
         wishes.append((partial(forget_application, application_id=number), f"application {number}"))
     if whom.driver is not None:
-        driver = _address(whom.driver)
-        wishes.append((partial(forget_driver, driver=driver), f"driver {whom.driver}"))
+        driver = checksum_address(whom.driver)
+        wishes.append((partial(forget_driver, driver=whom.driver), f"driver {driver}"))
     for days, is_meant in (
         (whom.older_than_days, whom.older_than_days is not None),
         (retention_days, whom.is_expired),
@@ -83,12 +82,6 @@ def _wish(whom: Whom, retention_days: int) -> tuple[Erase, str]:
         rule = "say one: ACCOUNT, --application, --driver, --older-than or --expired"
         raise BadInput(field="ACCOUNT", rule=rule)
     return wishes[0]
-
-
-def _address(text: str) -> Address:
-    if not ADDRESS.fullmatch(text):
-        raise BadInput(field="--driver", rule="0x and 40 hexadecimal digits")
-    return Address(bytes.fromhex(text[2:]))
 
 
 @contextmanager

@@ -1,14 +1,8 @@
 """Amounts and energies for people, from integers, without passing through a float."""
 
-import re
-from decimal import Decimal
-
-from api.errors import BadInput
-from ledger.units import MICRO_PER_TOKEN, NANO_PER_TOKEN
+from ledger.units import NANO_PER_TOKEN
 
 WH_PER_KWH = 1_000
-_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
-_ENERGY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 
 
 def tokens(amount_nano: int) -> str:
@@ -47,25 +41,3 @@ def kw(power_w: int) -> str:
     """A power in kW with one decimal, rounded half up: `11.0`."""
     whole, tenth = divmod((power_w + 50) // 100, 10)
     return f"{whole}.{tenth}"
-
-
-def micro_of(option: str, text: str) -> int:
-    """Micro-tokens of an amount in tokens, as somebody typed it.
-
-    Raises:
-        BadInput: no amount above zero with at most six decimals.
-    """
-    if not _AMOUNT.fullmatch(text) or not Decimal(text):
-        raise BadInput(field=option, rule="an amount above 0 with at most 6 decimals, as 20.00")
-    return int(Decimal(text) * MICRO_PER_TOKEN)
-
-
-def wh_of(option: str, text: str) -> int:
-    """Wh of an energy in kWh, as somebody typed it.
-
-    Raises:
-        BadInput: no energy above zero with at most three decimals.
-    """
-    if not _ENERGY.fullmatch(text) or not Decimal(text):
-        raise BadInput(field=option, rule="kWh above 0 with at most 3 decimals, as 12.5")
-    return int(Decimal(text) * WH_PER_KWH)

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from api.cli.context import DataDirOption, JsonOption, PasswordFileOption, finish, options_of
+from api.cli.values import address
+from ledger.units import Address
 
 RETENTION_DAYS_MIN = 30  # As in the configuration, which takes a while to import.
 
@@ -92,7 +94,10 @@ def forget(
     application: Annotated[
         int | None, typer.Option(min=1, help="An application to join, by its number.")
     ] = None,
-    driver: Annotated[str | None, typer.Option(help="A driver's address.")] = None,
+    driver: Annotated[
+        Address | None,
+        typer.Option(parser=address, metavar="ADDRESS", help="A driver's address."),
+    ] = None,
     older_than: Annotated[
         int | None,
         typer.Option(

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,13 +12,14 @@ from api.cli.context import Options, Outcome, data_path
 from api.datadir import DataDir
 from api.driver.desk import fetch_market
 from api.driver.http import Service
-from api.errors import BadInput, NoCommunity
+from api.errors import BadInput, NoCommunity, WrongUsage
 from api.jobs.community import stored_config
 from api.jobs.create import charger_password
 from api.settings import read_settings
 from charging.simulator.clock import RunningClock
 from charging.simulator.connectors import Transaction
 from charging.simulator.drive import drive
+from charging.simulator.errors import BadPointSetting
 from charging.simulator.faults import MEANING, Fault, faults_named
 from charging.simulator.ocmf import OcmfSigner
 from charging.simulator.point import ChargePoint
@@ -59,26 +60,26 @@ def run_simulator(
 
     Raises:
         CentralUnreachable, PointRefused: why it cannot connect.
-        BadPointSetting, BadInput: an option that no charge point can have.
+        WrongUsage: an option that no charge point can have.
+        BadInput: a key file that cannot be written.
     """
-    if battery_wh < 1:
-        raise BadInput(field="--battery-wh", rule="at least 1")
-    clock = _clock(url, speed)
-    signer = _signer(key_file, signs=signs, serial=charge_point_id)
-    note = _noter(clock, shown=not options.as_json)
-    point = ChargePoint(
-        url,
-        charge_point_id,
-        password if password is not None else _password(options, charge_point_id),
-        protocol=protocol,
-        connectors=connectors,
-        clock=clock,
-        power_w=power_w,
-        interval_s=interval_s,
-        signer=signer,
-        faults=faults_named(faults),
-        note=note,
-    )
+    with _options_named():
+        clock = _clock(url, speed)
+        signer = _signer(key_file, signs=signs, serial=charge_point_id)
+        note = _noter(clock, shown=not options.as_json)
+        point = ChargePoint(
+            url,
+            charge_point_id,
+            password if password is not None else _password(options, charge_point_id),
+            protocol=protocol,
+            connectors=connectors,
+            clock=clock,
+            power_w=power_w,
+            interval_s=interval_s,
+            signer=signer,
+            faults=faults_named(faults),
+            note=note,
+        )
     if signer is not None:
         note(f"the meter signs with {signer.curve}, public key {signer.public_key_hex}")
     asyncio.run(_live(point, connectors=connectors, battery_wh=battery_wh, charges=charges))
@@ -130,6 +131,16 @@ async def _play(point: ChargePoint, connectors: int, battery_wh: int, charges: i
                 async with asyncio.timeout(LAST_WORDS_S):
                     for place in range(1, connectors + 1):
                         await point.stop(place)
+
+
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """Says by which option a charge point was asked for that there cannot be."""
+    try:
+        yield
+    except BadPointSetting as error:
+        option = "--" + error.field.replace("_", "-")
+        raise WrongUsage(rule=f"Invalid value for '{option}': {error.rule}") from error
 
 
 def _over(point: ChargePoint) -> list[Transaction]:

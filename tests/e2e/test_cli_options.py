@@ -73,6 +73,9 @@ def test_a_setting_that_is_none_is_named_in_one_line(
         ["verify"],
         ["verify", "a", "b"],
         ["--what", "demo"],
+        ["settle", "--until", "yesterday"],
+        ["settle", "--until", "2016-06-08T00:00:00"],
+        ["statement", "2", "--period", "yesterday"],
         ["--days", "x", "demo"],
         ["--days", "demo"],
         ["--port", "1", "demo"],
@@ -86,6 +89,17 @@ def test_wrong_usage_ends_with_two_and_prints_no_result(words: list[str], cli: C
     assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert ran.err.removeprefix("wattledger: usage: ").strip()
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_value_that_cannot_be_read_is_told_with_its_option_and_its_rule(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = "a time, as 2016-06-08T00:00:00Z, not 'yesterday'"
+    said = cli("settle", "--until", "yesterday").err
+    assert said == f"wattledger: usage: Invalid value for '--until': {rule}\n"
+    monkeypatch.setenv("WATTLEDGER_PERIOD", "yesterday")
+    said = cli("statement", 2).err
+    assert said == f"wattledger: usage: Invalid value for WATTLEDGER_PERIOD: {rule}\n"
 
 
 def test_without_a_command_one_is_told_which_there_are(cli: Cli) -> None:

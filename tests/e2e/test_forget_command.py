@@ -50,7 +50,7 @@ def test_nothing_is_erased_unless_somebody_is_sure(
         ((), "bad_input"),
         ((ACCOUNT, "--expired"), "bad_input"),
         ((99,), "bad_input"),
-        (("--driver", "0x12"), "bad_input"),
+        (("--driver", "0x12"), "usage"),
         (("--application", 99), "bad_input"),
         (("--older-than", 29), "usage"),
         ((1,), "usage"),

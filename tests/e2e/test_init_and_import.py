@@ -147,7 +147,7 @@ def test_settle_ends_with_one_when_the_supplier_cannot_pay(cli: Cli, tmp_path: P
 @pytest.mark.parametrize("until", ["yesterday", "2016-06-02", "2016-06-02T00:00:00", "1464739200"])
 def test_a_time_without_offset_is_refused(until: str, demo_home: Path, cli: Cli) -> None:
     ran = cli("settle", "--until", until, "--data-dir", demo_home, "--json")
-    assert (ran.code, ran.document["error"]["code"]) == (1, "bad_input")
+    assert (ran.code, ran.document["error"]["code"]) == (2, "usage")
 
 
 def test_settle_until_stops_there_and_goes_on_from_there(cli: Cli, tmp_path: Path) -> None:

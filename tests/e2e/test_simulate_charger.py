@@ -48,10 +48,12 @@ async def finished(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
     return process.returncode, out.decode(), complaints.decode()
 
 
-async def refused(folder: Path, *arguments: str, password: str | None = PASSWORD) -> str:
-    """The one line of a command that ends with 1."""
+async def refused(
+    folder: Path, *arguments: str, password: str | None = PASSWORD, expected_code: int = 1
+) -> str:
+    """The one line of a command that does not begin."""
     code, out, complaints = await finished(await started(folder, *arguments, password=password))
-    assert (code, out) == (1, "")
+    assert (code, out) == (expected_code, "")
     assert complaints.count("\n") == 1
     return complaints
 
@@ -161,21 +163,27 @@ def test_who_is_not_let_in_learns_why_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("--protocol", "2.1"), "field=protocol"),
-        (("--connectors", "0"), "field=connectors"),
-        (("--power-w", "0"), "field=power_w"),
-        (("--battery-wh", "0"), "field=--battery-wh"),
-        (("--interval-s", "-1"), "field=interval_s"),
-        (("--speed", "0"), "field=speed"),
+        (("--protocol", "2.1"), "one of 1.6, 2.0.1"),
+        (("--connectors", "0"), "from 1 to"),
+        (("--power-w", "0"), "from 1 to"),
+        (("--battery-wh", "0"), "equal to 1"),
+        (("--interval-s", "-1"), "from 0 (none)"),
+        (("--speed", "0"), "a whole number from 1"),
         (("--fault", "sulks"), "'sulks' is none of"),
-        (("--url", "http://127.0.0.1"), "field=url"),
-        (("--ocmf-key", "missing/meter.pem"), "cannot be written"),
+        (("--url", "http://127.0.0.1"), "starts with ws://"),
     ],
 )
 def test_an_option_that_cannot_be_is_named(
     arguments: tuple[str, ...], part: str, tmp_path: Path
 ) -> None:
-    assert part in asyncio.run(refused(tmp_path, "--id", "CP1", *arguments))
+    line = asyncio.run(refused(tmp_path, "--id", "CP1", *arguments, expected_code=2))
+    assert line.startswith(f"wattledger: usage: Invalid value for '{arguments[0]}': ")
+    assert part in line
+
+
+def test_a_key_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    line = asyncio.run(refused(tmp_path, "--id", "CP1", "--ocmf-key", "missing/meter.pem"))
+    assert "cannot be written" in line
 
 
 def test_faults_are_listed_and_an_id_is_required(tmp_path: Path) -> None:

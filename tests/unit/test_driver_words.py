@@ -1,12 +1,13 @@
 """What a driver reads before and during a charge: exact, and the price before anything else."""
 
 import pytest
+import typer
 
 from api.cli.charge_words import offer_text, price_words, session_line
-from api.cli.money import kw, kwh_exact, micro_of, tokens_exact, wh_of
+from api.cli.money import kw, kwh_exact, tokens_exact
+from api.cli.values import amount_micro, energy_wh
 from api.clock import SystemClock
 from api.driver.answers import ChargePoint, Connector, Market, Session
-from api.errors import BadInput
 from charging.desk import SessionState
 from charging.orders import ChargerId, SessionId
 from charging.tariffs import ChargeTariff
@@ -136,19 +137,18 @@ def test_amounts_and_energies_keep_all_their_digits() -> None:
 
 
 def test_amounts_are_read_without_losing_a_digit() -> None:
-    assert micro_of("--deposit", "20.00") == 20_000_000
-    assert micro_of("--deposit", "0.000001") == 1
-    assert micro_of("--deposit", "999999999999.999999") == 999_999_999_999_999_999
-    assert wh_of("--kwh", "12.5") == 12_500
-    assert wh_of("--kwh", "0.001") == 1
+    assert amount_micro("20.00") == 20_000_000
+    assert amount_micro("0.000001") == 1
+    assert amount_micro("999999999999.999999") == 999_999_999_999_999_999
+    assert energy_wh("12.5") == 12_500
+    assert energy_wh("0.001") == 1
 
 
 @pytest.mark.parametrize(
     "text", ["", "0", "0.00", "-1", "+1", "1e3", "1,5", ".5", "5.", "1.0000001", "NaN", "٣", " 1"]
 )
-def test_what_is_no_amount_is_refused_with_its_option(text: str) -> None:
-    with pytest.raises(BadInput) as refused:
-        micro_of("--deposit", text)
-    assert refused.value.field == "--deposit"
-    with pytest.raises(BadInput):
-        wh_of("--kwh", text)
+def test_what_is_no_amount_is_refused_with_its_rule(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"as 20\.00"):
+        amount_micro(text)
+    with pytest.raises(typer.BadParameter, match=r"as 12\.5"):
+        energy_wh(text)
