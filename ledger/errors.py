@@ -13,7 +13,10 @@ Codes are the words of INTERFACES §3; files, the command line and HTTP use the 
 """
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import ClassVar
+
+from ledger.units import to_rfc3339
 
 
 @dataclass(eq=False, kw_only=True)
@@ -29,10 +32,14 @@ class LedgerError(Exception):
     @property
     def detail(self) -> str:
         """The facts in one line, for people."""
-        return ", ".join(f"{name}={value}" for name, value in self.facts().items())
+        return ", ".join(f"{name}={_text(value)}" for name, value in self.facts().items())
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
+
+
+def _text(fact: object) -> str:
+    return to_rfc3339(fact) if isinstance(fact, datetime) else str(fact)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -19,9 +19,13 @@ def check_instant(instant_at: datetime) -> None:
     if instant_at.tzinfo is not UTC and instant_at.utcoffset() != _NO_OFFSET:
         raise BadTime(text=instant_at.isoformat(), rule="a time is aware and UTC")
     if instant_at.microsecond:
-        raise BadTime(text=instant_at.isoformat(), rule="a time is in whole seconds")
+        raise BadTime(text=_shown(instant_at), rule="a time is in whole seconds")
     if instant_at < EPOCH:
-        raise BadTime(text=instant_at.isoformat(), rule="a time is not before 1970")
+        raise BadTime(text=_shown(instant_at), rule="a time is not before 1970")
+
+
+def _shown(instant_at: datetime) -> str:
+    return instant_at.isoformat().replace("+00:00", "Z")
 
 
 def check_meter_id(meter_id: MeterId) -> None:

@@ -24,7 +24,7 @@ from charging.simulator.ocmf import OcmfSigner
 from charging.simulator.plan import Plan
 from charging.simulator.settings import METER_INTERVAL
 from charging.simulator.station import Station
-from ledger.units import EPOCH
+from ledger.units import EPOCH, to_rfc3339
 
 STEP_S: Final = 900  # A script's meter values are at quarter hours.
 TOLD_WITHIN_S: Final = 60
@@ -335,7 +335,7 @@ class ChargePoint:
             await self.clock.reach(at)
         stated_at = at or self.clock.now_at()
         if at is not None and at < connector.measured_at and not connector.driven:
-            raise BadScript(field="at", rule=f"not before {connector.measured_at}")
+            raise BadScript(field="at", rule=f"not before {to_rfc3339(connector.measured_at)}")
         return max(stated_at, connector.measured_at)
 
 

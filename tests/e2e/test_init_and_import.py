@@ -144,6 +144,18 @@ def test_settle_ends_with_one_when_the_supplier_cannot_pay(cli: Cli, tmp_path: P
     assert cli("audit", "--data-dir", tmp_path / "data").code == 0
 
 
+def test_times_are_told_as_in_files_and_over_http(cli: Cli, tmp_path: Path) -> None:
+    init(cli, tmp_path)
+    lines = homes(3)
+    assert take(cli, tmp_path, *lines).code == 0
+    falling = line("a", START_S + 10 * 3_600, 0, 0)
+    ran = take(cli, tmp_path, falling, words=("--json",))
+    (rejected,) = ran.document["rejected"]
+    assert rejected["code"] == "register_decreased"
+    assert "earlier_at=2016-06-01T02:00:00Z" in rejected["detail"]
+    assert "later_at=2016-06-01T10:00:00Z" in take(cli, tmp_path, falling).out
+
+
 @pytest.mark.parametrize("until", ["yesterday", "2016-06-02", "2016-06-02T00:00:00", "1464739200"])
 def test_a_time_without_offset_is_refused(until: str, demo_home: Path, cli: Cli) -> None:
     ran = cli("settle", "--until", until, "--data-dir", demo_home, "--json")
