@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from api.errors import StorageFailed
+from metering.errors import EmptyFile
 
 PART: Final = ".part"
 PRIVATE: Final = 0o600
@@ -31,6 +32,19 @@ def storage(path: Path) -> Iterator[None]:
         raise StorageFailed(
             path=str(error.filename or path), reason=error.strerror or type(error).__name__
         ) from error
+
+
+def read_text(path: Path) -> str:
+    """A text file that somebody gives us; what is not UTF-8 in it becomes U+FFFD.
+
+    Raises:
+        StorageFailed, EmptyFile: it cannot be read, or there is nothing in it.
+    """
+    with storage(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    if not text.removeprefix("\ufeff").strip():
+        raise EmptyFile(rule="there is nothing in it")
+    return text
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -30,6 +30,8 @@ def read_rows(
     header = next(texts, None)
     if header is None:
         raise EmptyFile
+    if not header[1].strip() and not any(text.strip() for _, text in texts):
+        raise EmptyFile
     names, places = _places(header[1], columns)
     problems, rows = list[Problem](), 0
     for line, text in texts:
@@ -39,7 +41,7 @@ def read_rows(
         try:
             cells = _cells(text)
             if len(cells) != names:
-                raise BadRow(rule=f"the header has {names} cells, this line {len(cells)}")
+                raise BadRow(rule=f"{names} cells as in the header, not {len(cells)}")
             take(line, [cells[place].strip() for place in places])
         except LedgerError as error:
             problems.append(Problem(position=line, error=error.with_traceback(None)))

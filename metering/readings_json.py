@@ -58,7 +58,7 @@ def read_readings(text: bytes, *, count_max: int | None = None) -> ReadReadings:
 
     Raises:
         UnknownFormat: not JSON, or not an object with a list `readings` and nothing else.
-        EmptyFile, TooManyReadings: the list has no items, or more than `count_max`.
+        EmptyFile, TooManyReadings: the text or the list is empty, or has more than `count_max`.
     """
     items: list[Any] = _items_without_fault(text) or _items(text, count_max)
     if not items:
@@ -140,6 +140,8 @@ def _items(text: bytes, count_max: int | None) -> list[Any]:
         raise TooManyReadings(count=commas // len(FIELDS), count_max=count_max)
     try:
         decoded = text.decode("utf-8-sig")
+        if not decoded.strip():
+            return []
         if decoded.count("[") + len(_OBJECT_IN_OBJECT.findall(decoded)) > NESTED_MAX:
             raise UnknownFormat(rule=f"more than {NESTED_MAX} lists or objects inside others")
         body = json.loads(decoded, object_pairs_hook=_object)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from api.errors import BadInput
-from api.files import storage
+from api.files import read_text
 from api.jobs.bundle_fields import bytes_of
 from api.jobs.chain_rules import SharingRules
 from api.jobs.charging_bundle import charging_from_json
@@ -116,9 +116,9 @@ def read_bundle(path: Path) -> Evidence:
 
     Raises:
         BadInput: naming the field that does not have its form.
+        EmptyFile, StorageFailed: there is nothing in it, or it cannot be read.
     """
-    with storage(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
+    text = read_text(path)
     try:
         document: Any = parse_json(text)
         with_charging = document["format"] == FORMAT_WITH_CHARGING

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from api.files import storage
+from api.files import read_text
 from api.jobs.chain_rules import SharingRules, rules_of
 from api.jobs.meter_book import book_of_logs, meters_of
 from ledger.chain.errors import BadAbiValue, ContractReverted
@@ -39,10 +39,8 @@ class Verdict:
 
 
 def read_document(file: Path) -> object:
-    """A file's JSON; raises NotJson, StorageFailed."""
-    with storage(file):
-        text = file.read_text(encoding="utf-8", errors="replace")
-    return parse_json(text)
+    """A file's JSON; raises NotJson, EmptyFile, StorageFailed."""
+    return parse_json(read_text(file))
 
 
 def read_statement(file: Path) -> Statement:

@@ -240,7 +240,8 @@ JSON = {"Content-Type": "application/json"}
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (b"", 422, "unknown_format"),
+        (b"", 422, "empty_file"),
+        (b" \n\t", 422, "empty_file"),
         (b"{", 422, "unknown_format"),
         (b"[]", 422, "unknown_format"),
         (b"null", 422, "unknown_format"),

@@ -232,6 +232,25 @@ def test_clear_reads_a_file_or_standard_input(
     assert answers[1]["error"]["code"]
 
 
+@pytest.mark.parametrize("content", ["", " \n"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("clear",),
+        ("verify",),
+        ("audit", "--bundle"),
+        ("demo", "--registers"),
+        ("demo", "--charging"),
+    ],
+)
+def test_a_file_with_nothing_in_it_is_empty_to_every_command(
+    words: tuple[str, ...], content: str, cli: Cli
+) -> None:
+    Path("empty").write_text(content)
+    ran = cli("--json", *words, "empty")
+    assert (ran.code, ran.document["error"]["code"]) == (1, "empty_file")
+
+
 @pytest.mark.parametrize("content", ["", "{", "7", "null", "[" * 100_000])
 def test_clear_refuses_what_is_no_problem(content: str, cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "p.json"
