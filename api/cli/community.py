@@ -78,8 +78,9 @@ def run_import(options: Options, file: Path, format_name: str, meter: str | None
             f"{report.estimated} to estimate, {len(report.rejected)} rejected"
         )
     ]
-    where = "line" if format_name == "registers-csv" else "index"
-    lines += [f"{where} {each.position}: {each.error}" for each in report.rejected[:REJECTED_SHOWN]]
+    for each in report.rejected[:REJECTED_SHOWN]:
+        place = ", ".join(f"{name} {number}" for name, number in report.place(each).items())
+        lines.append(f"{place}: {each.error}")
     if len(report.rejected) > REJECTED_SHOWN:
         lines.append(f"and {len(report.rejected) - REJECTED_SHOWN} more: see --json")
     return Outcome(document=report.to_json(), text="\n".join(lines), passed=not report.rejected)

@@ -1,7 +1,7 @@
 """Brings meter data in: files without signatures are signed by the keys of the data directory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from api.jobs.create import meter_key
 from ledger.errors import BadSignature
 from ledger.units import from_unix_s
 from metering.errors import Problem, UnknownFormat, UnknownMeter
+from metering.json_lines import lines_of_items
 from metering.meters import MeterBook
 from metering.readings import MeterId, Reading, SignedReading
 from metering.readings_json import read_readings
@@ -28,6 +29,7 @@ class ImportReport:
     duplicates: int
     estimated: int  # Rows that are gaps: their registers will be computed.
     rejected: Sequence[Problem]
+    lines: Mapping[int, int] | None = None  # Of a file's items by their index, if it has items.
 
     def to_json(self) -> dict[str, Any]:
         """As the command line prints it."""
@@ -36,10 +38,16 @@ class ImportReport:
             "duplicates": self.duplicates,
             "estimated": self.estimated,
             "rejected": [
-                {"line": each.position, "code": each.error.code, "detail": each.error.detail}
+                {**self.place(each), "code": each.code, "detail": each.detail}
                 for each in self.rejected
             ],
         }
+
+    def place(self, problem: Problem) -> dict[str, int]:
+        """Where a rejected row or item stands: `line`, counted from 1, and an item's `index`."""
+        if self.lines is None:
+            return {"line": problem.position}
+        return {"line": self.lines[problem.position], "index": problem.position}
 
 
 def import_readings(
@@ -88,12 +96,15 @@ def import_registers(
 
 def _import_json(community: Community, file: Path, *, meter: str | None) -> ImportReport:
     with storage(file):
-        signed, indices, problems = read_readings(file.read_bytes())
+        text = file.read_bytes()
+    signed, indices, problems = read_readings(text)
     if meter is not None:
         only = frozenset(_wanted(community, meter).values())
         kept = [place for place, each in enumerate(signed) if each.reading.meter_id in only]
         signed, indices = [signed[place] for place in kept], [indices[place] for place in kept]
-    return take_signed(community, signed, indices, problems, 0)
+    report = take_signed(community, signed, indices, problems, 0)
+    rejected = {each.position for each in report.rejected}
+    return replace(report, lines=lines_of_items(text, rejected))
 
 
 def _wanted(community: Community, meter: str | None) -> Mapping[str, MeterId]:

@@ -14,6 +14,7 @@ from ledger.chain.wallet import Wallet
 from ledger.errors import LedgerError
 from ledger.keccak import domain_separator
 from ledger.units import from_unix_s
+from metering.errors import EmptyFile
 from metering.readings import MeterId, Reading, SignedReading
 from metering.readings_json import to_json
 from metering.signing import sign_reading
@@ -164,6 +165,33 @@ def test_a_files_only_meter_may_be_named_on_the_command_line(
     file = registers(tmp_path, "DE_KN_residential4,2016-06-03T00:00:00Z,3,0")
     report = import_readings(community, file, format_name="registers-csv", meter="here")
     assert (report.accepted, codes(report)) == (1, [])
+
+
+def test_a_refused_item_is_told_by_its_line_and_its_index(
+    community: Community, tmp_path: Path
+) -> None:
+    good, bad = to_json(signed(community, reading())), {"meter_id": "0x12"}
+    file = tmp_path / "readings.json"
+    file.write_text(json.dumps({"readings": [bad, good, bad]}, indent=1))
+    report = import_readings(community, file, format_name="readings-json")
+    rejected = report.to_json()["rejected"]
+    assert [each["index"] for each in rejected] == [0, 2]
+    rows = file.read_text().splitlines()
+    assert [rows[each["line"]] for each in rejected] == ['   "meter_id": "0x12"'] * 2
+    file.write_text(json.dumps({"readings": [bad]}))
+    report = import_readings(community, file, format_name="readings-json")
+    assert [report.place(each) for each in report.rejected] == [{"line": 1, "index": 0}]
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xef\xbb\xbf\n"])
+@pytest.mark.parametrize("format_name", ["registers-csv", "readings-json"])
+def test_a_file_with_nothing_in_it_is_empty_in_every_format(
+    format_name: str, content: bytes, community: Community, tmp_path: Path
+) -> None:
+    file = tmp_path / "empty"
+    file.write_bytes(content)
+    with pytest.raises(EmptyFile):
+        import_readings(community, file, format_name=format_name)
 
 
 @pytest.mark.parametrize(
