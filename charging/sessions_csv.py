@@ -32,7 +32,6 @@ POWER_W_MAX: Final = 50_000  # More than this on average is no charger of a gara
 LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,30}", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
 _LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?", re.ASCII)
-_MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def _of(line: int, cells: list[str]) -> RecordedSession:
     energy_wh = int((kwh * 1_000).to_integral_value(ROUND_FLOOR))
     seconds = (plugout_at - plugin_at) // timedelta(seconds=1)
     if energy_wh * 3_600 > POWER_W_MAX * seconds:
-        raise BadRow(rule=f"{energy} kWh in {seconds} s is more than {POWER_W_MAX} W")
+        raise BadRow(rule=f"at most {POWER_W_MAX} W on average, not {energy} kWh in {seconds} s")
     return RecordedSession(
         line=line,
         session_id=session_id,
@@ -92,9 +91,6 @@ def _times(plugin: str, plugout: str, reported: Decimal | None) -> tuple[datetim
     ]
     if reported is not None:
         elapsed = timedelta(seconds=int((reported * 3_600).to_integral_value(ROUND_FLOOR)))
-        if not pairs and elapsed >= _MINUTE:  # Plugged in and out in one minute of the clock.
-            start_at = next(_instants("plugin_local", plugin))
-            return start_at, start_at + elapsed
         pairs.sort(key=lambda pair: abs(pair[1] - pair[0] - elapsed))
     if not pairs:
         raise BadRow(rule="plugout_local is after plugin_local")

@@ -11,6 +11,7 @@ from api.cli.progress import bars
 from api.jobs.demo import DemoResult, demo_file, run_demo_job
 from api.jobs.demo_charging import charging_file, shifted
 from api.jobs.picture import busiest_day, draw_day
+from api.jobs.rejected import by_rule
 from api.jobs.summary import Summary, summarize
 
 NO_CHARGING = "none"
@@ -198,13 +199,11 @@ def _problems(result: DemoResult) -> list[str]:
     if len(result.imported.rejected) > len(shown):
         shown.append(f"rejected    and {len(result.imported.rejected) - len(shown)} more")
     if result.charging:
-        problems = result.charging.plan.problems
-        if problems:
-            first = problems[0]
-            shown.append(
-                f"rejected    {len(problems)} rows of the sessions' file; "
-                f"line {first.position}: {first.error}"
-            )
+        shown += [
+            f"rejected    {each.rows} of the sessions' rows, from line {each.first_line} on: "
+            f"{each.code}: {each.rule}"
+            for each in by_rule(result.charging.plan.problems)
+        ]
         shown += [f"wrong       charge of {failed}" for failed in result.charging.failed[:10]]
     shown += [f"wrong       {name} does not verify" for name in result.failed_statements[:10]]
     if result.audit:

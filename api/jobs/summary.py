@@ -8,6 +8,7 @@ from typing import Any
 
 from api.jobs.community import Community
 from api.jobs.demo import DemoResult
+from api.jobs.rejected import by_rule
 from ledger.bills import WindowBill, member_bill
 from ledger.settlement_store import StoredRun, StoredStatement
 from ledger.units import FIRST_MEMBER, GRID_OPERATOR, SUPPLIER, to_unix_s
@@ -127,6 +128,9 @@ def _charges(result: DemoResult) -> dict[str, Any]:
         document |= {
             "session_shift_weeks": charging.plan.shift_weeks,
             "sessions_rejected": len(charging.plan.problems),
+            "sessions_rejected_by_rule": [
+                each.to_json() for each in by_rule(charging.plan.problems)
+            ],
             "sessions_failed": len(charging.failed),
             "refund_blocks_max": max(charging.refund_blocks, default=0),
             "refund_ms_median": statistics.median_low(charging.refund_ms or [0]),

@@ -26,7 +26,10 @@ ROWS = (
     "5,A1,A1-1,Private,,2019-06-05T08:00,2019-06-05T08:00,1.0,0",  # In no time at all.
     "6,A1,A1-1,Private,,2019-06-11T18:00,2019-06-11T19:00,1.0,1.0",  # Beyond two days.
     "7,A1,A1-1,Private,,not a time,2019-06-05T09:00,1.0,1.0",
+    "8,A1,A1-3,Private,,2019-06-05T09:00,2019-06-05T08:00,3.0,1.0",  # Out before it was in.
+    "9,A1,A1-3,Private,,2019-06-05T09:00,2019-06-05T09:00,0.2,0.0333",  # Longer than a minute.
 )
+BY_RULE = "sessions_rejected_by_rule"
 
 
 def demo(cli: Cli, data: Path, charging: Path, days: int) -> Ran:
@@ -56,7 +59,11 @@ def test_any_file_of_sessions_is_played_to_the_wh_and_the_micro(cli: Cli, tmp_pa
     assert found["audit"] == "ok"
     assert found["periods"] == 2
     assert found["members"] == 6
-    assert found["sessions_rejected"] == 2
+    assert found["sessions_rejected"] == 4
+    assert [(each["rule"], each["rows"], each["line"]) for each in found[BY_RULE]] == [
+        ("plugout_local is after plugin_local", 3, 6),
+        ("plugin_local: a local time like 2019-06-01T11:45", 1, 8),
+    ]
     assert found["refund_blocks_max"] == 1
     assert found["receipts_verified"] == len(energies)
     assert 0 < found["sun_wh"] < found["traded_wh"]
