@@ -308,7 +308,7 @@ def test_a_request_beyond_the_limit_for_readings_is_refused(world: World) -> Non
     told = world.client.post("/v1/readings", content=b" " * (2**23 + 1), headers=JSON)
     assert problem(told, 413, "too_large")["bytes_max"] == 2**23
     fits = world.client.post("/v1/readings", content=b" " * 2**21, headers=JSON)
-    problem(fits, 422, "unknown_format")
+    problem(fits, 422, "empty_file")
 
 
 def test_what_becomes_of_readings_is_counted_by_code(world: World, community: Community) -> None:

@@ -74,7 +74,6 @@ def test_an_item_that_is_no_object_is_refused(item: Any) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"",
         b"{",
         b"\xff\xfe",
         b"[]",
@@ -85,7 +84,7 @@ def test_an_item_that_is_no_object_is_refused(item: Any) -> None:
         b'{"a":' * 100_000,
         b'{"readings": [' + b"9" * 5_000 + b"]}",
     ],
-    ids=["nothing", "cut", "bytes", "list", "null", "object", "more", "deep", "deeper", "digits"],
+    ids=["cut", "bytes", "list", "null", "object", "more", "deep", "deeper", "digits"],
 )
 def test_what_is_no_list_of_readings_is_refused_as_a_whole(text: bytes) -> None:
     with pytest.raises(UnknownFormat):
@@ -102,9 +101,10 @@ def test_a_deep_body_is_refused_even_where_python_would_follow_it_to_its_end() -
         sys.setrecursionlimit(limit)
 
 
-def test_a_list_without_readings_is_empty() -> None:
+@pytest.mark.parametrize("text", [body(), b"", b" \r\n", b"\xef\xbb\xbf"])
+def test_what_has_no_readings_in_it_is_empty(text: bytes) -> None:
     with pytest.raises(EmptyFile):
-        read_readings(body())
+        read_readings(text)
 
 
 def test_more_than_a_request_may_hold_is_refused_without_being_looked_at() -> None:
