@@ -199,12 +199,12 @@ def test_a_stop_that_comes_before_its_start_waits_for_it(tmp_path: Path) -> None
         view = await world.opened(await world.driver())
         token = (await world.session(view)).id_token
         began = world._said()
-        world.clock.pass_s(HALF_HOUR_S)
-        await world.stops("-1", REGISTER_WH + 3_000, id_token=token)
+        world.clock.pass_s(540)  # After 600 s without a charge it would be given back.
+        await world.stops("-1", REGISTER_WH + 1_500, id_token=token)
         await world.rounds()
         assert (await world.runtime.desk.view(view.session_id)).state is not SessionState.CLOSED
         await world.starts(view, **began)
-        await closed_with(world, view, 3_000)
+        await closed_with(world, view, 1_500)
 
     played(tmp_path, scenario)
 
