@@ -592,6 +592,7 @@ def test_a_correction_is_shown_as_the_difference_and_passes_too(revised: Visitor
     item.locator(".verification[data-passed=true]").wait_for()
 
     item.locator(".statement-name a").click()
+    page.wait_for_load_state()  # Until its scripts listen.
     runs = page.locator("section[aria-labelledby=moved-title] tbody tr")
     assert [figures(row)[0] for row in runs.all()] == [
         int(first["amount_nano"]),
