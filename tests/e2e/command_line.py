@@ -1,6 +1,7 @@
 """Runs `wattledger` in this process, and copies of one small demo, made once for the test run."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,14 +38,19 @@ class Ran:
 Cli = Callable[..., Ran]
 
 
+def is_ours(variable: str) -> bool:
+    """Whether a variable of the environment is a setting of the program."""
+    return variable.startswith("WATTLEDGER_")
+
+
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """Runs a command in an empty directory with no settings of the machine's."""
     clean = tmp_path / "elsewhere"
     clean.mkdir()
     monkeypatch.chdir(clean)
-    for name in ("WATTLEDGER_DATA_DIR", "WATTLEDGER_DATABASE_URL", "WATTLEDGER_RPC_TIMEOUT_S"):
-        monkeypatch.delenv(name, raising=False)
+    for name in filter(is_ours, list(os.environ)):
+        monkeypatch.delenv(name)
     # A real keystore takes half a second to open: tests/unit/test_keystore.py waits for it.
     monkeypatch.setattr(keystore, "SCRYPT_N", 2)
 

@@ -1,5 +1,6 @@
 """Options before the command, and from variables: what the command line's library is given."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typer.main import get_command
 
 from api.cli.app import app
 from api.cli.arguments import arguments_of, variable_of
+from tests.e2e.command_line import is_ours
 
 GROUP = get_command(app)
 assert isinstance(GROUP, TyperGroup)
@@ -18,6 +20,8 @@ assert isinstance(GROUP, TyperGroup)
 @pytest.fixture(autouse=True)
 def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in filter(is_ours, list(os.environ)):
+        monkeypatch.delenv(name)
 
 
 def commands(group: TyperGroup) -> Iterator[TyperCommand]:
