@@ -211,7 +211,7 @@ def on_full_disk(size: int, *words: object) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,  # A chain that cannot be written is waited for, for a minute or two.
     )
 
 
