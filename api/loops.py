@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from api.clock import SystemClock
+from api.errors import Internal
+from ledger.errors import LedgerError
 
 STALLS_AFTER_S: Final = 180  # Longer than a loop rests, or works without saying so.
 
@@ -61,3 +63,8 @@ class Loop:
 def problems_of(states: Sequence[LoopState]) -> list[str]:
     """A line for each loop with a problem; empty when all is well."""
     return [state.line for state in states if state.problem is not None]
+
+
+def code_of(problem: BaseException) -> str:
+    """What everybody may know of a failure; of one that nobody foresaw the rest is in the log."""
+    return problem.code if isinstance(problem, LedgerError) else Internal.code

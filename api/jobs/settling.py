@@ -15,7 +15,7 @@ from api.errors import StorageFailed
 from api.jobs.community import Community
 from api.jobs.opening import database_failures_named
 from api.jobs.settle import Settled, SettlementFailed, SettlementLoop
-from api.loops import Loop, LoopState, problems_of
+from api.loops import Loop, LoopState, code_of, problems_of
 from ledger.chain.errors import ChainUnavailable
 from ledger.errors import LedgerError
 from ledger.outbox_states import IntentUnsettled, State
@@ -27,7 +27,6 @@ LOOKS: Final = 4  # While a period lasts, and while a proposal can be finalized.
 BACK_OFF_S_MAX: Final = 300.0  # A run that is refused or cannot be paid is tried so rarely at last.
 OUTAGE_BACK_OFF_S_MAX: Final = 30.0  # Of chain or database.
 STOP_WITHIN_S: Final = 3.0
-UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
 
 
@@ -113,7 +112,7 @@ class Settling:
         if problem is None:
             return None
         if not isinstance(problem, LedgerError):
-            return UNFORESEEN
+            return code_of(problem)
         is_about_the_market = problem is self._alarm or isinstance(problem, SettlementFailed)
         return str(problem) if is_about_the_market else problem.code
 

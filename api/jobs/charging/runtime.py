@@ -24,7 +24,7 @@ from api.jobs.charging.sink import Sink
 from api.jobs.charging.views import Views
 from api.jobs.community import Community
 from api.jobs.opening import database_failures_named
-from api.loops import Loop, LoopState, problems_of
+from api.loops import Loop, LoopState, code_of, problems_of
 from charging.desk import ENDED
 from charging.intake import ChargeIntake
 from charging.journal import Journal
@@ -37,7 +37,6 @@ from ledger.errors import LedgerError
 CHAIN_ROUND_S = 1.0
 SESSIONS_ROUND_S = 1.0
 REST_PER_WORK = 9  # However many sessions there are, attending takes a tenth of the time.
-UNFORESEEN = "internal_error"
 STOP_WITHIN_S = 3.0
 LOOPS = ("sessions", "sending", "chain", "readings", "meters")
 INTERVAL_S_DEFAULT = 10
@@ -238,7 +237,7 @@ class Runtime:
             with database_failures_named(self._community.database):
                 yield
         except Exception as problem:
-            code = problem.code if isinstance(problem, LedgerError) else UNFORESEEN
+            code = code_of(problem)
             if loop.problem != code:
                 is_known = isinstance(problem, LedgerError)
                 log.warning("charging: %s: %s", name, problem, exc_info=not is_known)

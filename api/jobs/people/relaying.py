@@ -10,7 +10,7 @@ from typing import Final, Protocol, Self
 
 from api.jobs.community import RELAY, RELAY_GAS_MAX, Community
 from api.jobs.opening import database_failures_named
-from api.loops import Loop, LoopState
+from api.loops import Loop, LoopState, code_of
 from ledger.chain.rpc import RpcChain
 from ledger.errors import LedgerError
 from ledger.keccak import checksum_address
@@ -21,7 +21,6 @@ BUSY_PACE_S: Final = 1.0  # While something is on its way.
 TURNS_MAX: Final = 100  # Of one round: what always finds more to do must not keep us for ever.
 GAS_LOOK_S: Final = 60
 STOP_WITHIN_S: Final = 3.0
-UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
 
 
@@ -136,7 +135,7 @@ class Relaying:
             with database_failures_named(self._community.database):
                 yield
         except Exception as problem:
-            code = problem.code if isinstance(problem, LedgerError) else UNFORESEEN
+            code = code_of(problem)
             if self._trouble.get(what) != code:
                 is_known = isinstance(problem, LedgerError)
                 log.warning("relay: %s: %s", what, problem, exc_info=not is_known)

@@ -20,7 +20,7 @@ from api.jobs.create import meter_key
 from api.jobs.demo import demo_file
 from api.jobs.replay.profile import Profile, Registers, Row
 from api.jobs.taking.answers import ReadingsDesk
-from api.loops import Loop, LoopState
+from api.loops import Loop, LoopState, code_of
 from ledger.errors import LedgerError
 from ledger.keccak import keccak256
 from ledger.units import from_unix_s, to_unix_s
@@ -36,7 +36,6 @@ RECORD_DAYS_MAX: Final = 366
 PUNCTUAL_PERCENT, SLOW_PERCENT = 90, 98
 PUNCTUAL_S, SLOW_S, LATE_S_MAX = 180, 1_800, 3 * 3_600  # After the instant, at most.
 LOOKED_EVERY_S: Final = 60.0  # Real seconds until a home that was refused is looked at again.
-UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
 
 
@@ -98,7 +97,7 @@ class Homes:
             try:
                 await self.round()
             except Exception as error:
-                code = error.code if isinstance(error, LedgerError) else UNFORESEEN
+                code = code_of(error)
                 if self._loop.problem != code:
                     log.warning("homes: %s", error, exc_info=not isinstance(error, LedgerError))
                 self._loop.passed(code)

@@ -13,12 +13,10 @@ from api.jobs.replay.homes import Homes
 from api.jobs.replay.purse import Purse
 from api.jobs.replay.stays import shipped_stays
 from api.jobs.taking.answers import ReadingsDesk
-from api.loops import Loop, LoopState
+from api.loops import Loop, LoopState, code_of
 from charging.desk import ChargingDesk
-from ledger.errors import LedgerError
 
 PURSE_EVERY_S: Final = 10.0  # Real seconds.
-UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
 
 
@@ -73,7 +71,7 @@ class Living:
                 for account in await asyncio.to_thread(self._purse.look):
                     log.info("deposits: account %d has paid in", account)
             except Exception as error:  # noqa: BLE001 (whatever it is, it is tried again)
-                code = error.code if isinstance(error, LedgerError) else UNFORESEEN
+                code = code_of(error)
                 if self._purse_loop.problem != code:
                     log.warning("deposits: %s", error)
                 self._purse_loop.passed(code)

@@ -29,7 +29,7 @@ from api.jobs.taking.wire import (
     setup_frame,
     take_frame,
 )
-from api.loops import LoopState
+from api.loops import LoopState, code_of
 from ledger.errors import LedgerError
 from metering.meters import MeterBook
 
@@ -41,7 +41,6 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5.0  # Before a worker is started again.
 LIVES_S: Final = 10.0  # Who lived so long is started again at once.
 STOP_WITHIN_S: Final = 10
 MODULE: Final = "api.jobs.taking.worker"
-UNFORESEEN: Final = "internal_error"
 log = logging.getLogger(__name__)
 
 
@@ -243,9 +242,9 @@ class Crew:
         except LedgerError as problem:
             self._book_problem = problem.code
             return
-        except Exception:  # (what is known of the meters goes on being true)
+        except Exception as fault:  # (what is known of the meters goes on being true)
             log.exception("the meters' book could not be read")
-            self._book_problem = UNFORESEEN
+            self._book_problem = code_of(fault)
             return
         self._book_problem = None
         if book is not self._book:
